@@ -1,0 +1,59 @@
+"""mlmagic: the notebook remembers. ``%load_ext mlmagic``, or the functions below.
+
+Names are resolved when first used, so that ``import mlmagic`` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "doctor": "mlmagic.api.health",
+    "lineage": "mlmagic.api.ancestry",
+    "off": "mlmagic.api.switches",
+    "on": "mlmagic.api.switches",
+    "run": "mlmagic.api.headless",
+    "slice": "mlmagic.api.slicing",
+    "sql": "mlmagic.api.querying",
+    "status": "mlmagic.api.overview",
+    "track": "mlmagic.api.blocks",
+    "MlmagicError": "mlmagic.errors",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+if TYPE_CHECKING:
+    from mlmagic.api.ancestry import lineage as lineage
+    from mlmagic.api.blocks import track as track
+    from mlmagic.api.headless import run as run
+    from mlmagic.api.health import doctor as doctor
+    from mlmagic.api.overview import status as status
+    from mlmagic.api.querying import sql as sql
+    from mlmagic.api.slicing import slice as slice
+    from mlmagic.api.switches import off as off
+    from mlmagic.api.switches import on as on
+    from mlmagic.errors import MlmagicError as MlmagicError
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mlmagic' has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Called by ``%load_ext mlmagic``."""
+    importlib.import_module("mlmagic.extension").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Called by ``%unload_ext mlmagic``."""
+    importlib.import_module("mlmagic.extension").unload(shell)

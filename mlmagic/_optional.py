@@ -1,0 +1,34 @@
+"""Optional packages: the table of what they are needed for, and one way to ask for them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from types import ModuleType
+
+from mlmagic.errors import MissingPackageError
+
+# package -> (extra that installs it, what it is needed for)
+PACKAGES: dict[str, tuple[str, str]] = {
+    "nbclient": ("run", "executing notebooks"),
+    "nbformat": ("run", "reading and writing notebooks"),
+    "ipykernel": ("run", "executing notebooks"),
+}
+
+
+def need(name: str) -> ModuleType:
+    """Import an optional package, or say in one line which extra brings it."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        extra, purpose = PACKAGES[name.partition(".")[0]]
+        raise MissingPackageError(f"{name} is needed for {purpose}: pip install 'mlmagic[{extra}]'") from error
+
+
+def loaded(name: str) -> ModuleType | None:
+    """The module if the user's process has imported it already; never imports anything.
+
+    A value of a package's type can only exist where the package is loaded, so capture and
+    fingerprints ask here and stay free of its import time.
+    """
+    return sys.modules.get(name)

@@ -1,0 +1,22 @@
+"""What a user may set, and which names hide secrets; every room receives these as plain values."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+PROJECT_FOLDER = ".mlmagic"
+
+_SECRET = re.compile(r"token|key|passw|secret|credential", re.IGNORECASE)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a name suggests that its value must never be written down."""
+    return bool(_SECRET.search(name))
+
+
+def project_folder(working_folder: Path | None = None) -> Path:
+    """The project directory: ``MLMAGIC_HOME``, else ``.mlmagic`` in the working folder."""
+    home = os.environ.get("MLMAGIC_HOME")
+    return Path(home).expanduser().absolute() if home else (working_folder or Path.cwd()) / PROJECT_FOLDER

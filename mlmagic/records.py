@@ -1,0 +1,148 @@
+"""What crosses from one room to the next: frozen rows, named as the store's public tables name them.
+
+Every record here is written to the journal as JSON and read back by the store, so fields are plain
+values: strings, numbers, booleans, ``None``, tuples and dicts of these.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["variable", "file", "random", "module", "environment"]
+ReadHow = Literal["name", "closure", "dynamic"]
+WriteHow = Literal["bind", "mutate", "delete"]
+Status = Literal["ok", "error", "interrupted", "reused"]
+
+BEFORE = "before"  # the name of the execution that adopts what was alive before the extension
+
+_serial = itertools.count()
+
+
+def new_id() -> str:
+    """A fresh opaque id; ids made later sort later, also across processes of one machine."""
+    return f"{time.time_ns():016x}{next(_serial) & 0xFFFF:04x}{os.urandom(4).hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One kernel or script from the loading of the extension to its end."""
+
+    session_id: str
+    started_at: float  # seconds since the epoch, UTC
+    ended_at: float | None
+    notebook: str | None
+    host: str
+    python: str
+    git_commit: str | None
+    git_dirty: bool | None
+    environment: Mapping[str, str]  # package name -> version
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One cell sent by the front end (or one tracked block of a script)."""
+
+    execution_id: str
+    session_id: str
+    cell_id: str
+    execution_count: int | None
+    name: str | None
+    source: str
+    source_hash: str
+    started_at: float  # seconds since the epoch, UTC
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int | None  # highest resident size of the process when the cell ended
+    status: Status
+    reused_from: str | None = None
+    error: str | None = None  # "TypeError: ..." in one line
+    error_line: int | None = None  # line of `source` whose statement raised, from 1
+    tags: Mapping[str, str] = field(default_factory=dict)
+    write_lines: tuple[int, ...] = ()  # lines of `source` (from 1) that opened files for writing
+    tracking_seconds: float = 0.0  # what recording this execution cost
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The state of a name at the end of an execution that changed it."""
+
+    version_id: str
+    kind: Kind
+    name: str
+    execution_id: str | None  # None: came from outside the project's notebooks (an input file)
+    fingerprint: str | None  # None: unknown, opaque or deleted; equal to nothing
+    type: str | None = None
+    shape: str | None = None
+    nbytes: int | None = None
+    preview: str | None = None
+    artifact: str | None = None  # path below .mlmagic/artifacts
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An execution could load this version before binding the name itself."""
+
+    execution_id: str
+    version_id: str
+    how: ReadHow
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """An execution left this version behind."""
+
+    execution_id: str
+    version_id: str
+    how: WriteHow
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A parameter or a metric of an execution: a number in `value`, anything else in `text`."""
+
+    execution_id: str
+    name: str
+    value: float | None = None
+    text: str | None = None
+    trial_id: str | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything one execution left behind: the unit the journal writes and the store ingests."""
+
+    execution: Execution
+    versions: tuple[Version, ...] = ()
+    reads: tuple[Read, ...] = ()
+    writes: tuple[Write, ...] = ()
+    params: tuple[Measure, ...] = ()
+    metrics: tuple[Measure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """Versions that an execution turned out to have written after it was recorded; replaces by id."""
+
+    versions: tuple[Version, ...]
+    writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Rows of one or more sessions, as the graph room walks them. Order: by id, hence by time."""
+
+    executions: tuple[Execution, ...]
+    versions: tuple[Version, ...]
+    reads: tuple[Read, ...]
+    writes: tuple[Write, ...]
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """The record as a dict of plain values (no deep copy of strings or numbers)."""
+    return {name: getattr(record, name) for name in record.__slots__}
