@@ -1,0 +1,17 @@
+"""Drawings: their content is a canvas and callbacks, not data; the parts of one figure are one thing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlmagic.fingerprint.handlers.instances import instance_dict
+from mlmagic.fingerprint.walk import Walk, handles
+
+
+@handles("matplotlib.artist.Artist")
+def write_artist(obj: Any, walk: Walk) -> None:
+    walk._opaque = True
+    figure = instance_dict(obj).get("_parent_figure") or instance_dict(obj).get("figure")
+    walk.changeable(obj)
+    if figure is not None:
+        walk.changeable(figure)

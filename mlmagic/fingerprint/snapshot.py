@@ -1,0 +1,155 @@
+"""What one look at an object tells: its fingerprint, the memory it occupies, and what its code can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from mlmagic.fingerprint.walk import SCALARS, Walk
+
+# An object of one of these types can never change, nor can anything it holds: identity is equality.
+CONSTANT_TYPES: frozenset[type] = SCALARS | {complex, range, type(Ellipsis), type(NotImplemented)}
+
+DEFAULT_LIMIT = 1_000_000  # objects walked one by one before a value counts as opaque
+
+
+@dataclass(frozen=True, slots=True)
+class CodeReach:
+    """What running a code object could load and bind, as far as lineage must know."""
+
+    loads: frozenset[str]
+    stores: frozenset[str]
+    dynamic: bool
+    environment: bool  # reads os.environ
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the walk must know of its surroundings.
+
+    Attributes
+    ----------
+    namespace : dict
+        The user's global namespace: functions that run in it load the user's names.
+    code_reach : callable
+        Code object -> :class:`CodeReach`; supplied by the caller, which may consult `analysis`.
+    is_local : callable
+        Module name -> whether its source belongs to the project (rather than to an installed package).
+    limit : int
+        Objects walked one by one before a value counts as opaque.
+    """
+
+    namespace: dict[str, Any]
+    code_reach: Callable[[CodeType], CodeReach]
+    is_local: Callable[[str], bool]
+    limit: int = DEFAULT_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One object's content and surroundings at one moment.
+
+    Attributes
+    ----------
+    fingerprint : str or None
+        Digest of the content; ``None``: opaque.
+    constant : bool
+        Nothing in it can change, so the same identity means the same content.
+    ids : frozenset of int
+        Identities of the changeable objects inside (the object itself included).
+    spans : tuple of (int, int)
+        Address ranges ``[low, high)`` of the buffers inside, merged and sorted.
+    names, stores : frozenset of str
+        Global names that code inside could load, or bind through ``global``.
+    dynamic : bool
+        Code inside could load anything (``exec``, ``globals()``, …).
+    environment : bool
+        Code inside reads environment variables.
+    modules, packages : frozenset of str
+        Local modules, and top-level names of installed packages, that code or types inside belong to.
+    complete : bool
+        False where `ids` and `spans` could not be listed to the end.
+    """
+
+    fingerprint: str | None
+    constant: bool
+    ids: frozenset[int] = frozenset()
+    spans: tuple[tuple[int, int], ...] = ()
+    names: frozenset[str] = frozenset()
+    stores: frozenset[str] = frozenset()
+    dynamic: bool = False
+    environment: bool = False
+    modules: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()
+    complete: bool = True
+
+    @property
+    def opaque(self) -> bool:
+        return self.fingerprint is None
+
+    def overlaps(self, other: Snapshot) -> bool:
+        """Whether a change inside one could be a change inside the other."""
+        if not (self.complete and other.complete):
+            return bool(self.ids or not self.complete) and bool(other.ids or not other.complete)
+        return not self.ids.isdisjoint(other.ids) or _spans_meet(self.spans, other.spans)
+
+
+UNKNOWN = Snapshot(fingerprint=None, constant=False, complete=False)  # of a value nobody could look at
+
+
+def _spans_meet(left: tuple[tuple[int, int], ...], right: tuple[tuple[int, int], ...]) -> bool:
+    i = j = 0
+    while i < len(left) and j < len(right):
+        if left[i][1] <= right[j][0]:
+            i += 1
+        elif right[j][1] <= left[i][0]:
+            j += 1
+        else:
+            return True
+    return False
+
+
+def merge_spans(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Sorted, with touching ranges joined: the columns of one block become one range."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(high, merged[-1][1]))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def snapshot(obj: object, scope: Scope) -> Snapshot:
+    """Walk one object.
+
+    Runs no code of the user's own classes: not their ``__eq__``, ``__repr__``, ``__getattr__``,
+    ``__reduce__`` or properties.
+    """
+    walk = Walk(scope)
+    digest = walk.run(obj)
+    return Snapshot(
+        fingerprint=digest,
+        constant=digest is not None
+        and not (walk.ids or walk.spans or walk.names or walk.modules or walk.stores or walk.dynamic),
+        ids=frozenset(walk.ids),
+        spans=merge_spans(walk.spans),
+        names=frozenset(walk.names),
+        stores=frozenset(walk.stores),
+        dynamic=walk.dynamic,
+        environment=walk.environment,
+        modules=frozenset(walk.modules),
+        packages=frozenset(walk.packages),
+        complete=walk.complete,
+    )
+
+
+_NO_REACH = CodeReach(frozenset(), frozenset(), False, False)
+
+
+def fingerprint(obj: object, *, limit: int = DEFAULT_LIMIT) -> str | None:
+    """The content digest of any object on its own, or ``None`` where it is opaque."""
+    scope = Scope({}, lambda code: _NO_REACH, lambda name: False, limit)
+    return Walk(scope).run(obj)
