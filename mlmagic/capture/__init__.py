@@ -1,0 +1,9 @@
+"""The step from a running cell to what really happened: names, memory, files, randomness, environment.
+
+A :class:`Recorder` stands around each cell: `begin` before it, `end` after it; what comes out is one
+:class:`mlmagic.records.Observation`. Nothing here writes to disk except the state of random generators.
+"""
+
+from mlmagic.capture.recorder import Cell, Outcome, Recorder
+
+__all__ = ["Cell", "Outcome", "Recorder"]

@@ -1,0 +1,153 @@
+"""Random state as versions: which generators a cell advanced, and whether it seeded them before drawing.
+
+Seeding writes the state and reads nothing. To see it, the seeding functions of the modules are replaced
+by thin wrappers while tracking is on; `RandomWatch.stop` puts the originals back.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import random
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from xxhash import xxh3_128
+
+from mlmagic._optional import loaded
+
+_SEEDERS = (
+    ("random", "seed", "random"),
+    ("random", "setstate", "random"),
+    ("numpy.random", "seed", "numpy"),
+    ("numpy.random", "set_state", "numpy"),
+    ("torch", "manual_seed", "torch.cpu"),
+    ("torch", "seed", "torch.cpu"),
+    ("torch", "set_rng_state", "torch.cpu"),
+    ("torch.random", "manual_seed", "torch.cpu"),
+)
+
+
+def _python_state() -> bytes:
+    return repr(random.getstate()).encode()
+
+
+def _numpy_state() -> bytes | None:
+    numpy = loaded("numpy.random")
+    if numpy is None:
+        return None
+    state = numpy.get_state(legacy=False)
+    inner = state["state"]
+    if "key" not in inner:  # another bit generator was set as the global one
+        return repr(state).encode()
+    return bytes(inner["key"].tobytes()) + repr((inner["pos"], state["has_gauss"], state["gauss"])).encode()
+
+
+def _torch_state() -> bytes | None:
+    torch = loaded("torch")
+    if torch is None or not hasattr(torch, "get_rng_state"):  # absent, or still being imported
+        return None
+    return bytes(torch.get_rng_state().numpy().tobytes())
+
+
+def _cuda_state() -> bytes | None:
+    torch = loaded("torch")
+    cuda = getattr(torch, "cuda", None)
+    if cuda is None or not hasattr(cuda, "is_initialized") or not cuda.is_initialized():
+        return None  # asking would initialise CUDA
+    return b"".join(state.numpy().tobytes() for state in cuda.get_rng_state_all())
+
+
+_SOURCES: dict[str, Callable[[], bytes | None]] = {
+    "random": _python_state,
+    "numpy": _numpy_state,
+    "torch.cpu": _torch_state,
+    "torch.cuda": _cuda_state,
+}
+
+
+def states() -> dict[str, str]:
+    """Digest of each global generator that exists now; loads and initialises nothing."""
+    found = {}
+    for name, source in _SOURCES.items():
+        state = source()
+        if state is not None:
+            found[name] = xxh3_128(state).hexdigest()
+    return found
+
+
+def dump(name: str) -> str | None:
+    """A generator's present state as text that a slice can carry; ``None`` where it has no such form."""
+    if name == "random":
+        version, numbers, gauss = random.getstate()
+        plain: Any = [version, list(numbers), gauss]
+    elif name == "numpy":
+        kind, key, *rest = loaded("numpy.random").get_state(legacy=True)  # type: ignore[union-attr]
+        plain = [str(kind), [int(word) for word in key], int(rest[0]), int(rest[1]), float(rest[2])]
+    elif name == "torch.cpu":
+        plain = _torch_state().hex()  # type: ignore[union-attr]
+    else:
+        return None
+    return base64.b85encode(zlib.compress(json.dumps(plain).encode())).decode()
+
+
+class RandomWatch:
+    """Sees, for the running cell, which generators were seeded before anything was drawn from them."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, str] = {}
+        self.seeded: set[str] = set()  # seeded, and nothing was drawn before that
+        self.drawn: set[str] = set()  # something was drawn before the first seeding
+        self._patched: dict[tuple[str, str], tuple[Any, Any]] = {}
+
+    def begin(self) -> None:
+        self._patch()
+        self.before = states()
+        self.seeded.clear()
+        self.drawn.clear()
+
+    def end(self) -> dict[str, str]:
+        """Generators whose state the cell changed or set, with their digest now."""
+        now = states()
+        self._patch()
+        return {name: digest for name, digest in now.items() if self.before.get(name) != digest}
+
+    def was_read(self, name: str, changed: bool) -> bool:
+        """Whether the cell drew from the state it found."""
+        if name in self.drawn:
+            return True
+        return changed and name not in self.seeded and name in self.before
+
+    def stop(self) -> None:
+        for (module_name, attribute), (original, wrapper) in self._patched.items():
+            module = loaded(module_name)
+            if module is not None and getattr(module, attribute, None) is wrapper:
+                setattr(module, attribute, original)
+        self._patched.clear()
+
+    def _patch(self) -> None:
+        for module_name, attribute, source in _SEEDERS:
+            module = loaded(module_name)
+            if module is None or (module_name, attribute) in self._patched or not hasattr(module, attribute):
+                continue
+            original = getattr(module, attribute)
+            wrapper = self._wrapped(original, source)
+            self._patched[module_name, attribute] = (original, wrapper)
+            setattr(module, attribute, wrapper)
+
+    def _wrapped(self, original: Callable[..., Any], source: str) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def seed(*args: Any, **kwargs: Any) -> Any:
+            self._on_seed(source)
+            return original(*args, **kwargs)
+
+        return seed
+
+    def _on_seed(self, source: str) -> None:
+        if source in self.seeded or source in self.drawn:
+            return
+        state = _SOURCES[source]()
+        drew = state is not None and source in self.before and xxh3_128(state).hexdigest() != self.before[source]
+        (self.drawn if drew else self.seeded).add(source)
