@@ -1,0 +1,125 @@
+"""`mlmagic.doctor`: is everything in place, and what to do where it is not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlmagic.config import project_folder
+from mlmagic.errors import MlmagicError
+from mlmagic.results import Result
+from mlmagic.session import active
+from mlmagic.store import Store
+from mlmagic.views import tables
+
+__all__ = ["Check", "Diagnosis", "doctor"]
+
+_PACKAGES = ("mlmagic", "ipython", "ipykernel", "duckdb", "pandas", "numpy", "jupyterlab", "scikit-learn", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: str  # "ok", "note" or "problem"
+    found: str
+    cure: str = ""
+
+
+_GLYPHS = {"ok": "✓", "note": "·", "problem": "✗"}
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Result):
+    """All checks, problems included."""
+
+    checks: tuple[Check, ...]
+
+    header = ("", "what", "found", "what to do")
+
+    @property
+    def healthy(self) -> bool:
+        return all(check.state != "problem" for check in self.checks)
+
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        for check in self.checks:
+            yield f"{_GLYPHS[check.state]} {check.state}", check.name, check.found, check.cure
+
+    def text(self) -> str:
+        lines = [
+            f"{_GLYPHS[check.state]} {check.name:<16} {check.found}{f'  →  {check.cure}' if check.cure else ''}"
+            for check in self.checks
+        ]
+        return "\n".join([*lines, "all is well" if self.healthy else "something needs you: see ✗ above"])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"healthy": self.healthy, "checks": [dict(zip(self.header, row, strict=True)) for row in self.rows()]}
+
+    def to_pandas(self) -> Any:
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows()), columns=list(self.header))
+
+
+tables.register(Diagnosis)
+
+
+def doctor() -> Diagnosis:
+    """Check the installation, the session and the project's store, and say what to do about each."""
+    return Diagnosis((*_versions(), *_session(), *_store()))
+
+
+def _versions() -> Iterator[Check]:
+    fits = sys.version_info >= (3, 11)
+    yield Check("python", "ok" if fits else "problem", platform.python_version(), "" if fits else "Python ≥ 3.11")
+    for package in _PACKAGES:
+        try:
+            yield Check(package, "ok", importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Check(package, "note", "not installed", "only if you use it")
+
+
+def _session() -> Iterator[Check]:
+    session = active()
+    if session is None:
+        yield Check("session", "note", "none in this process", "%load_ext mlmagic")
+        return
+    on = session.settings.track
+    yield Check("tracking", "ok" if on else "note", "on" if on else "off", "" if on else "%mlmagic on")
+    ids = session.cell_ids_seen
+    yield Check("cell ids", "ok" if ids else "note", "seen" if ids else "none seen (headless): cells go by their source")
+    if session.project.problem:
+        yield Check("project", "problem", session.project.problem, "make the folder writable, or set MLMAGIC_HOME")
+
+
+def _store() -> Iterator[Check]:
+    session = active()
+    folder = session.project.folder if session is not None else project_folder()
+    if not (folder / "journal").is_dir():
+        yield Check("store", "note", f"no history in {folder.parent}", "%load_ext mlmagic in a notebook there")
+        return
+    yield Check("project folder", "ok" if os.access(folder, os.W_OK) else "problem", str(folder), "")
+    yield _database(folder)
+
+
+def _database(folder: Path) -> Check:
+    session = active()
+    store = session.store if session is not None else Store(folder)
+    try:
+        sessions = store.sessions()
+        count = store.frame("SELECT count(*) AS n FROM executions")["n"][0]
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1024
+    except MlmagicError as error:
+        cure = "delete lineage.duckdb: it is rebuilt from the journals"
+        return Check("store", "problem", str(error), cure)
+    finally:
+        if session is None:
+            store.close()
+    return Check("store", "ok", f"{len(sessions)} sessions, {count} cells, {size:,.0f} kB")

@@ -1,0 +1,8 @@
+"""What the user types: one file per family, each a thin front for functions of `api`."""
+
+from mlmagic.magics import lineage, slice, status, track
+
+MAGICS = (status.StatusMagics, track.TrackMagics, lineage.LineageMagics, slice.SliceMagics)
+COMPLETERS = {**status.COMPLETERS, **track.COMPLETERS, **lineage.COMPLETERS, **slice.COMPLETERS}
+
+__all__ = ["COMPLETERS", "MAGICS"]

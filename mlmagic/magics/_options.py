@@ -1,0 +1,83 @@
+"""How every magic reads its line, says what is wrong with it, and completes it."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from IPython.core.error import UsageError
+from IPython.core.magic_arguments import parse_argstring
+
+from mlmagic.errors import MlmagicError, UnknownNameError
+from mlmagic.session import active
+
+Magic = TypeVar("Magic", bound=Callable[..., Any])
+
+_UNKNOWN = re.compile(r"unrecognized arguments: (\S+)")
+_CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)' \(choose from (.*)\)")
+
+
+def one_line(magic: Magic) -> Magic:
+    """Show a user's mistake as one line, without a traceback."""
+
+    @functools.wraps(magic)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return magic(*args, **kwargs)
+        except MlmagicError as error:
+            raise UsageError(str(error)) from None
+
+    return wrapped  # type: ignore[return-value]
+
+
+def parse(magic: Callable[..., Any], line: str) -> argparse.Namespace:
+    """The options of a magic's line; a wrong one is named together with the nearest that exists."""
+    try:
+        return parse_argstring(magic, line)
+    except UsageError as error:
+        raise _nearest(magic, str(error)) from None
+
+
+def _nearest(magic: Callable[..., Any], message: str) -> Exception:
+    unknown = _UNKNOWN.search(message)
+    if unknown:
+        name = f"option of %{magic.__name__}" if unknown[1].startswith("-") else f"argument of %{magic.__name__}"
+        return UnknownNameError.among(name, unknown[1], options(magic))
+    choice = _CHOICE.search(message)
+    if choice:
+        return UnknownNameError.among(f"value of {choice[1]}", choice[2], re.findall(r"'?([\w-]+)'?", choice[3]))
+    return UsageError(message)
+
+
+def options(magic: Callable[..., Any]) -> list[str]:
+    """The options a magic knows, as they are typed."""
+    parser: argparse.ArgumentParser = magic.parser  # type: ignore[attr-defined]
+    return [text for action in parser._actions for text in action.option_strings]
+
+
+def choices(magic: Callable[..., Any]) -> list[str]:
+    """The fixed words a magic's positional argument can be."""
+    parser: argparse.ArgumentParser = magic.parser  # type: ignore[attr-defined]
+    return [str(word) for action in parser._actions if not action.option_strings for word in action.choices or ()]
+
+
+def recorded_names() -> list[str]:
+    """What a TARGET can be: the variables that have a version, and the names of cells."""
+    session = active()
+    if session is None:
+        return []
+    history = session.history()
+    cells = [row.name for row in history.executions if row.name]
+    return list(dict.fromkeys([*session.recorder.variables(), *cells]))
+
+
+def completer(magic: Callable[..., Any], targets: bool = False) -> Callable[[Any, Any], list[str]]:
+    """A Tab completer for a magic: its options, its words, and, with `targets`, recorded names."""
+
+    def complete(shell: Any, event: Any) -> list[str]:
+        return [*choices(magic), *(recorded_names() if targets else ()), *options(magic)]
+
+    return complete

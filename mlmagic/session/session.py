@@ -1,0 +1,206 @@
+"""One session: the recorder around its cells, the journal they go to, the store that answers questions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mlmagic import records
+from mlmagic.analysis import redact
+from mlmagic.capture import Cell, Outcome, Recorder
+from mlmagic.capture.environment import git_state, package_versions
+from mlmagic.journal import Journal
+from mlmagic.records import Amendment, Observation, new_id
+from mlmagic.session.project import Project, open_project
+from mlmagic.session.settings import MLMagic
+from mlmagic.store import Store
+
+Listener = Callable[[Observation], None]
+
+_PENDING_LIMIT = 10_000  # observations held while the disk is full
+
+
+class Session:
+    """Everything that is alive between loading the extension and unloading it.
+
+    Parameters
+    ----------
+    namespace : dict
+        The user's global namespace.
+    folder : Path
+        The ``.mlmagic`` directory.
+    settings : MLMagic
+        The user's settings.
+    say : callable
+        Shows the user one line; by default on standard error.
+    hidden, transform
+        See :class:`mlmagic.capture.Recorder`.
+    """
+
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        folder: Path,
+        settings: MLMagic,
+        *,
+        hidden: Callable[[], Mapping[str, Any]] = dict,
+        transform: Callable[[str], str] | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.session_id = new_id()
+        self.settings = settings
+        self.project: Project = open_project(folder)
+        self.namespace = namespace
+        self.say = say or _say
+        self.listeners: list[Listener] = []
+        self.cell_ids_seen = False
+        self.last: Observation | None = None
+        self.store = Store(self.project.folder, patience=settings.patience)
+        self.recorder = Recorder(
+            namespace,
+            self.project.root,
+            self.session_id,
+            hidden=hidden,
+            keep_state=self.project.keep_state,
+            transform=transform,
+            object_limit=settings.object_limit,
+        )
+        self._journal = Journal(self.project.journals, self.session_id)
+        self._pending: list[Callable[[], None]] = []
+        self._told: set[str] = set()
+        self._lock = threading.RLock()
+        self._owner = os.getpid()
+
+    # -- life --------------------------------------------------------------------------------
+
+    def start(self, source: str = "", but: frozenset[str] = frozenset()) -> None:
+        """Open the session and adopt what is alive, except the names in `but`.
+
+        `source` is the text that made it, as far as it is known.
+        """
+        if self.project.problem:
+            self.tell_once(self.project.problem)
+        about = _describe(self.session_id, self.project.root)
+        self._write(lambda: self._journal.session_started(about))
+        self.recorder.start()
+        self._observed(self.recorder.adopt(redact(source), but))
+
+    def close(self) -> None:
+        """End the session: what has finished is in the database, and nothing stays open."""
+        if os.getpid() != self._owner:
+            return  # a forked child is not the session
+        if self.recorder.running:
+            self.recorder.abandon()
+        self.recorder.stop()
+        ended = time.time()
+        self._write(lambda: self._journal.session_ended(self.session_id, ended))
+        try:
+            self.store.sync()
+        except Exception as error:  # noqa: BLE001 - the journals have everything; the next reader projects them
+            self.tell_once(f"the database could not be brought up to date ({_one_line(error)}); the journals are")
+        self.store.close()
+        self._journal.close()
+
+    # -- cells -------------------------------------------------------------------------------
+
+    def begin(self, cell: Cell) -> None:
+        """A cell is about to run. Never raises for our own reasons: the user's cell comes first."""
+        self.cell_ids_seen |= cell.cell_id is not None
+        try:
+            late = self.recorder.begin(cell)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the cell runs
+            self.recorder.abandon()
+            self.tell_once(f"a cell could not be recorded ({_one_line(error)})")
+            return
+        except KeyboardInterrupt:
+            self.recorder.abandon()
+            raise
+        if late is not None:
+            self._amended(late)
+
+    def end(self, outcome: Outcome) -> Observation | None:
+        """The cell is over: its observation, journalled, or ``None`` where none was begun."""
+        if not self.recorder.running:
+            return None
+        try:
+            observation = self.recorder.end(outcome)
+        except (Exception, KeyboardInterrupt) as error:
+            observation = self.recorder.lost(outcome)
+            self.tell_once(f"what a cell changed could not be found out ({_one_line(error)}); it counts as unknown")
+        self._observed(observation)
+        return observation
+
+    def _observed(self, observation: Observation) -> None:
+        self.last = observation
+        self._write(lambda: self._journal.observed(observation))
+        for listener in self.listeners:
+            listener(observation)
+
+    def _amended(self, amendment: Amendment) -> None:
+        self._write(lambda: self._journal.amended(amendment))
+
+    def _write(self, event: Callable[[], None]) -> None:
+        """Append to the journal; what a full disk refuses is held and tried again with the next event."""
+        with self._lock:
+            self._pending.append(event)
+            while self._pending:
+                try:
+                    self._pending[0]()
+                except OSError as error:
+                    why = error.strerror or type(error).__name__
+                    self.tell_once(f"the journal cannot be written ({why}): cells run on and are held in memory")
+                    del self._pending[:-_PENDING_LIMIT]
+                    return
+                self._pending.pop(0)
+
+    # -- answers -----------------------------------------------------------------------------
+
+    def history(self) -> records.History:
+        """The rows of this session."""
+        return self.store.history(self.session_id)
+
+    def tell_once(self, line: str) -> None:
+        """Show the user one line, once for each kind of trouble."""
+        kind = line.partition("(")[0]
+        if kind not in self._told:
+            self._told.add(kind)
+            self.say(line)
+
+
+def _say(line: str) -> None:
+    print(f"mlmagic: {line}", file=sys.stderr)
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _describe(session_id: str, root: Path) -> records.Session:
+    commit, dirty = git_state(root)
+    return records.Session(
+        session_id=session_id,
+        started_at=time.time(),
+        ended_at=None,
+        notebook=_notebook(),
+        host=platform.node(),
+        python=platform.python_version(),
+        git_commit=commit,
+        git_dirty=dirty,
+        environment=package_versions(),
+    )
+
+
+def _notebook() -> str | None:
+    """The notebook's path, where the front end told the kernel."""
+    for variable in ("JPY_SESSION_NAME", "MLMAGIC_NOTEBOOK"):
+        if os.environ.get(variable):
+            return os.environ[variable]
+    path = getattr(sys.modules.get("__main__"), "__vsc_ipynb_file__", None)
+    return path if isinstance(path, str) else None
