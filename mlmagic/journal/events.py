@@ -1,0 +1,152 @@
+"""Second step of a cell's way, between capture and file: records in, versioned JSON events out, and back.
+
+An event is a dict with ``v`` (the version of its form), ``event`` (its kind) and the records it carries as dicts.
+Journals are never rewritten, so every released form stays readable for good: `UPGRADES` turns an older one into the
+next, step by step.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from mlmagic.records import Amendment, Observation, Session, as_json
+
+Event: TypeAlias = dict[str, Any]
+Upgrade: TypeAlias = Callable[[Event], Event]
+
+CURRENT = 1
+
+# What turns an event of version n into one of version n + 1. A released function never changes; a new form is one more
+# entry and CURRENT + 1. Version 1 is the first that was ever written, so there is nothing to turn yet.
+UPGRADES: dict[int, Upgrade] = {}
+
+# Where each kind has the id that its rows cannot do without; an amendment has none but those of its records.
+KINDS: dict[str, tuple[str, ...]] = {
+    "session": ("session", "session_id"),
+    "session_ended": ("session_id",),
+    "observation": ("execution", "execution_id"),
+    "amendment": (),
+}
+
+PARTS = ("versions", "reads", "writes", "params", "metrics")
+
+
+class UnreadableError(ValueError):
+    """A complete line that holds no event: torn by a failed write, or not ours."""
+
+
+def session_started(session: Session) -> Event:
+    """The event that opens a session."""
+    return {"v": CURRENT, "event": "session", "session": as_json(session)}
+
+
+def session_ended(session_id: str, at: float) -> Event:
+    """The event that closes a session, `at` in seconds since the epoch, UTC."""
+    return {"v": CURRENT, "event": "session_ended", "session_id": session_id, "at": at}
+
+
+def observed(observation: Observation) -> Event:
+    """The event of one execution."""
+    event: Event = {"v": CURRENT, "event": "observation", "execution": as_json(observation.execution)}
+    for part in PARTS:
+        event[part] = [as_json(record) for record in getattr(observation, part)]
+    return event
+
+
+def amended(amendment: Amendment) -> Event:
+    """The event of what became known of an execution later."""
+    return {
+        "v": CURRENT,
+        "event": "amendment",
+        "versions": [as_json(version) for version in amendment.versions],
+        "writes": [as_json(write) for write in amendment.writes],
+    }
+
+
+def encode(event: Event) -> bytes:
+    """One complete line in ASCII, so that a lone surrogate in a cell's source cannot spoil the file.
+
+    JSON has no NaN: floats that are not finite become the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, which
+    ``float()`` and SQL casts read back.
+    """
+    try:
+        text = _encode(event)
+    except ValueError:  # a float that is not finite: rare, so only then is every value looked at
+        text = _encode(_finite(event))
+    return text.encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Event | None:
+    """The event on a line, in its current form; None if a later release wrote it.
+
+    Raises
+    ------
+    UnreadableError
+        If the line holds no event.
+    """
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError) as error:  # ValueError: also bytes that are no UTF-8
+        raise UnreadableError(str(error)) from error
+    if not isinstance(event, dict) or type(event.get("v")) is not int or not isinstance(event.get("event"), str):
+        raise UnreadableError("not an event")
+    if event["v"] > CURRENT or event["event"] not in KINDS:
+        return None
+    return _checked(upgraded(event))
+
+
+def upgraded(event: Event) -> Event:
+    """The same event in its current form."""
+    while event["v"] < CURRENT:
+        version = event["v"]
+        if version not in UPGRADES:
+            raise UnreadableError(f"no release wrote events of version {version}")
+        event = {**UPGRADES[version](event), "v": version + 1}
+    return event
+
+
+def _checked(event: Event) -> Event:
+    """The event, if it has what the rows are keyed by."""
+    found: Any = event
+    path = KINDS.get(event["event"], ())
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    if path and not isinstance(found, str):
+        raise UnreadableError(f"{event['event']} without {path[-1]}")
+    if any(not _are_records(event.get(part, [])) for part in PARTS):
+        raise UnreadableError(f"{event['event']} with broken records")
+    return event
+
+
+def _are_records(part: Any) -> bool:
+    return isinstance(part, list) and all(isinstance(record, dict) for record in part)
+
+
+def _plain(value: Any) -> Any:
+    """What stands for a value that JSON does not know; never the `repr` of somebody's object."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):  # a scalar that a metric brought along
+        return value.item()
+    raise TypeError(f"a journal holds plain values, not {type(value).__name__}")
+
+
+def _finite(value: Any) -> Any:
+    """The value with every float that is not finite spelled out."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    # A NumPy scalar is opened here, since its float may be one of those.
+    return _finite(value.item()) if type(value).__module__ == "numpy" and hasattr(value, "item") else value
+
+
+# Built once: json.dumps with options builds an encoder at every call.
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_plain).encode

@@ -1,0 +1,43 @@
+"""Questions that the store itself asks, by name. `$session` is a session's id, or NULL for the whole project."""
+
+from __future__ import annotations
+
+_MINE = "SELECT execution_id FROM executions WHERE $session::VARCHAR IS NULL OR session_id = $session"
+
+# Columns are those of the records of the same names, times in microseconds.
+SESSIONS = """
+SELECT * REPLACE (epoch_us(started_at) AS started_at, epoch_us(ended_at) AS ended_at)
+FROM sessions ORDER BY sessions.started_at, session_id
+"""
+
+EXECUTIONS = f"""
+SELECT * REPLACE (epoch_us(started_at) AS started_at)
+FROM executions WHERE execution_id IN ({_MINE}) ORDER BY execution_id
+"""
+
+# Also what a session read from elsewhere: files, and versions that other sessions wrote.
+VERSIONS = f"""
+SELECT version_id, kind, name, execution_id, fingerprint, type, shape, nbytes, preview, artifact
+FROM versions
+WHERE $session::VARCHAR IS NULL
+   OR execution_id IN ({_MINE})
+   OR version_id IN (SELECT version_id FROM reads WHERE execution_id IN ({_MINE}))
+   OR version_id IN (SELECT version_id FROM writes WHERE execution_id IN ({_MINE}))
+ORDER BY version_id
+"""
+
+READS = f"""
+SELECT execution_id, version_id, how FROM reads WHERE execution_id IN ({_MINE}) ORDER BY execution_id, version_id
+"""
+
+WRITES = f"""
+SELECT execution_id, version_id, how FROM writes WHERE execution_id IN ({_MINE}) ORDER BY execution_id, version_id
+"""
+
+# Without the execution that only adopts what was there before: it is no cell, and has no In[n].
+STATUS = """
+SELECT count(*) AS cells_tracked, coalesce(sum(seconds), 0) AS seconds,
+       coalesce(sum(tracking_seconds), 0) AS tracking_seconds
+FROM executions
+WHERE session_id = $session AND NOT (name IS NOT DISTINCT FROM $before AND execution_count IS NULL)
+"""

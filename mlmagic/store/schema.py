@@ -1,0 +1,120 @@
+"""The shape of the store: which tables and views the projection of the journals has, and of which types.
+
+The public tables and their columns are those of the interface. Times are `TIMESTAMP` in UTC, not `TIMESTAMPTZ`: DuckDB
+needs the package pytz to hand the latter to Python, which a user's plain ``duckdb`` may lack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Raised with every change to the tables, to what is put into them, or to the journal's events: a database of another
+# version is built anew from the journals.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that journal events fill: `columns` with their types, and the `key` that makes a row the same row."""
+
+    name: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+
+
+def _texts(*names: str) -> dict[str, str]:
+    return dict.fromkeys(names, "VARCHAR")
+
+
+_MEASURE = {
+    **_texts("execution_id", "trial_id"),
+    "step": "BIGINT",
+    "name": "VARCHAR",
+    "value": "DOUBLE",
+    "text": "VARCHAR",
+}
+_MEASURE_KEY = ("execution_id", "trial_id", "step", "name")
+
+SESSIONS = Table(
+    "sessions",
+    {
+        "session_id": "VARCHAR",
+        "started_at": "TIMESTAMP",
+        "ended_at": "TIMESTAMP",
+        **_texts("notebook", "host", "python", "git_commit"),
+        "git_dirty": "BOOLEAN",
+        "environment": "JSON",
+    },
+    ("session_id",),
+)
+EXECUTIONS = Table(
+    "executions",
+    {
+        **_texts("execution_id", "session_id", "cell_id"),
+        "execution_count": "BIGINT",
+        **_texts("name", "source", "source_hash"),
+        "started_at": "TIMESTAMP",
+        "seconds": "DOUBLE",
+        "cpu_seconds": "DOUBLE",
+        "peak_bytes": "BIGINT",
+        **_texts("status", "reused_from", "error"),
+        "tags": "JSON",
+        "error_line": "BIGINT",
+        "write_lines": "BIGINT[]",
+        "tracking_seconds": "DOUBLE",
+    },
+    ("execution_id",),
+)
+VERSIONS = Table(
+    "versions",
+    {
+        **_texts("version_id", "kind", "name", "execution_id", "fingerprint", "type", "shape"),
+        "nbytes": "BIGINT",
+        **_texts("preview", "artifact"),
+    },
+    ("version_id",),
+)
+READS = Table("reads", _texts("execution_id", "version_id", "how"), ("execution_id", "version_id"))
+WRITES = Table("writes", _texts("execution_id", "version_id", "how"), ("execution_id", "version_id"))
+PARAMS = Table("params", _MEASURE, _MEASURE_KEY)
+METRICS = Table("metrics", _MEASURE, _MEASURE_KEY)
+
+TABLES = {table.name: table for table in (SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS)}
+
+FILES = """
+CREATE VIEW files AS
+SELECT r.execution_id, v.name AS path, 'r' AS mode, v.fingerprint, v.nbytes
+FROM reads r JOIN versions v ON v.version_id = r.version_id WHERE v.kind = 'file'
+UNION ALL
+SELECT w.execution_id, v.name AS path, 'w' AS mode, v.fingerprint, v.nbytes
+FROM writes w JOIN versions v ON v.version_id = w.version_id WHERE v.kind = 'file'
+"""
+
+LINEAGE = """
+CREATE VIEW lineage AS
+SELECT w.version_id AS child_version, child.name AS child_name,
+       r.version_id AS parent_version, parent.name AS parent_name,
+       w.execution_id AS execution_id, e.cell_id AS cell_id
+FROM writes w
+JOIN reads r ON r.execution_id = w.execution_id
+JOIN versions child ON child.version_id = w.version_id
+JOIN versions parent ON parent.version_id = r.version_id
+LEFT JOIN executions e ON e.execution_id = w.execution_id
+"""
+
+# Private: how far each journal is in the tables (`digest` is a checksum of the bytes before `offset`: it tells a
+# journal that grew from one that was written anew), and what wrote this file.
+BOOKKEEPING = (
+    'CREATE TABLE _journals ("file" VARCHAR, "offset" BIGINT, digest BIGINT)',
+    "CREATE TABLE _meta (schema_version BIGINT)",
+    f"INSERT INTO _meta VALUES ({SCHEMA_VERSION})",
+)
+
+
+def statements() -> list[str]:
+    """What makes an empty database into an empty store, in order."""
+    tables = [
+        f"CREATE TABLE {table.name} ({', '.join(f'{name} {kind}' for name, kind in table.columns.items())})"
+        for table in TABLES.values()
+    ]
+    return [*tables, FILES, LINEAGE, *BOOKKEEPING]

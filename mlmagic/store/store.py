@@ -1,0 +1,190 @@
+"""The store as the rooms above see it: journals in, answers about the project's past out."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlmagic.errors import StoreError
+from mlmagic.records import BEFORE, Execution, History, Read, Session, Version, Write
+from mlmagic.store import guard, ingest, queries
+from mlmagic.store.db import Connection, Database
+from mlmagic.store.trouble import DamagedError, UnwritableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+_ROUNDS = 4  # look, build anew, catch up, look again
+_RETRY = 60.0  # seconds until a disk that could not be written is tried again
+
+
+class Store:
+    """A project's history: a projection of its journals into ``lineage.duckdb``, brought up to date by every question.
+
+    Usable from several threads, and by any number of processes at once. Nothing stays open between questions but an
+    engine in memory.
+
+    Parameters
+    ----------
+    project
+        The ``.mlmagic`` folder.
+    patience
+        Seconds to wait for others who hold the database, before `StoreError`.
+    """
+
+    def __init__(self, project: Path, patience: float = 20.0) -> None:
+        self._journals = project / "journal"
+        self._database = Database(project.resolve() / "lineage.duckdb", patience)
+        self._disk_again_at = 0.0
+        self._warned: set[tuple[str, int]] = set()
+        self._warned_of_memory = False
+
+    def sync(self) -> None:
+        """Bring the database up to date with every journal of the project, for whoever opens it next."""
+        self._ask(lambda cursor: None)
+
+    def history(self, session_id: str | None = None) -> History:
+        """What a session did, or all of them: rows ordered by id, hence by time.
+
+        A session's versions include those it only read, which files and other sessions left.
+        """
+        return self._ask(lambda cursor: _history(cursor, session_id))
+
+    def sessions(self) -> list[Session]:
+        """The sessions of the project, newest last."""
+        return self._ask(_sessions)
+
+    def frame(self, sql: str) -> pd.DataFrame:
+        """The answer to a user's query; `QueryError` for anything but one correct query."""
+        return self._ask(lambda cursor: guard.frame(cursor, sql))
+
+    def status(self, session_id: str) -> dict[str, Any]:
+        """How many cells a session ran, how long they took and what tracking them cost, in seconds."""
+        return self._ask(lambda cursor: _status(cursor, session_id))
+
+    def close(self) -> None:
+        """Release threads and file handles; a later question takes them again."""
+        self._database.close()
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        """The answer from tables that hold every line that was complete when the question came."""
+        problems = ingest.Problems()
+        try:
+            return self._answer(question, problems)
+        finally:  # also where the question was a mistake: the lines are passed now and nobody finds them again
+            self._warn_of_torn(problems)
+
+    def _answer(self, question: Callable[[Connection], T], problems: ingest.Problems) -> T:
+        if time.monotonic() < self._disk_again_at:
+            return self._ask_memory(question, problems)
+        try:
+            answer = self._ask_disk(question, problems)
+        except UnwritableError as error:
+            self._disk_again_at = time.monotonic() + _RETRY
+            self._warn_of_memory(str(error))
+            return self._ask_memory(question, problems)
+        self._database.forget_memory()
+        return answer
+
+    def _ask_disk(self, question: Callable[[Connection], T], problems: ingest.Problems) -> T:
+        fresh = False
+        trouble: Exception | None = None
+        for _ in range(_ROUNDS):
+            try:
+                with self._database.window() as cursor:
+                    if fresh or not self._pending(cursor):
+                        return question(cursor)
+                with self._database.window(writable=True) as cursor:
+                    ingest.ingest(cursor, self._pending(cursor), problems)
+                fresh = True
+            except DamagedError as damage:
+                trouble = damage
+                fresh = self._database.rebuild(lambda cursor: self._fill(cursor, problems), damage)
+        raise StoreError(f"lineage.duckdb cannot be used: {trouble}; run %mlmagic doctor")
+
+    def _ask_memory(self, question: Callable[[Connection], T], problems: ingest.Problems) -> T:
+        for _ in range(2):
+            try:
+                with self._database.memory() as cursor:
+                    ingest.ingest(cursor, ingest.pending(cursor, self._journals), problems)
+                with self._database.memory() as cursor:
+                    return question(cursor)
+            except ingest.RewrittenError:
+                self._database.forget_memory()
+        raise StoreError("the project's journals are being rewritten; ask again")
+
+    def _pending(self, cursor: Connection) -> list[ingest.Tail]:
+        try:
+            return ingest.pending(cursor, self._journals)
+        except ingest.RewrittenError:
+            raise self._database.damage("a journal was rewritten", ours=True) from None
+
+    def _fill(self, cursor: Connection, problems: ingest.Problems) -> None:
+        ingest.ingest(cursor, ingest.pending(cursor, self._journals), problems)
+
+    def _warn_of_torn(self, problems: ingest.Problems) -> None:
+        new = problems.torn - self._warned
+        self._warned |= new
+        if new:
+            files = ", ".join(sorted({file for file, _ in new}))
+            warnings.warn(
+                f"{len(new)} damaged line(s) of the journal were dropped ({files})", RuntimeWarning, stacklevel=5
+            )
+
+    def _warn_of_memory(self, why: str) -> None:
+        if not self._warned_of_memory:
+            self._warned_of_memory = True
+            warnings.warn(
+                f"lineage.duckdb cannot be written ({why}): answers come from memory until it can",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+
+
+def _history(cursor: Connection, session_id: str | None) -> History:
+    def rows(query: str) -> list[dict[str, Any]]:
+        return _rows(cursor, query, session=session_id)
+
+    return History(
+        executions=tuple(map(_execution, rows(queries.EXECUTIONS))),
+        versions=tuple(Version(**row) for row in rows(queries.VERSIONS)),
+        reads=tuple(Read(**row) for row in rows(queries.READS)),
+        writes=tuple(Write(**row) for row in rows(queries.WRITES)),
+    )
+
+
+def _execution(row: dict[str, Any]) -> Execution:
+    row["started_at"] = _seconds(row["started_at"])
+    row["tags"] = json.loads(row["tags"] or "{}")
+    row["write_lines"] = tuple(row["write_lines"] or ())
+    return Execution(**row)
+
+
+def _sessions(cursor: Connection) -> list[Session]:
+    return [_session(row) for row in _rows(cursor, queries.SESSIONS)]
+
+
+def _session(row: dict[str, Any]) -> Session:
+    row["started_at"], row["ended_at"] = _seconds(row["started_at"]), _seconds(row["ended_at"])
+    row["environment"] = json.loads(row["environment"] or "{}")
+    return Session(**row)
+
+
+def _rows(cursor: Connection, query: str, **parameters: Any) -> list[dict[str, Any]]:
+    result = cursor.execute(query, parameters)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _seconds(microseconds: int | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e6
+
+
+def _status(cursor: Connection, session_id: str) -> dict[str, Any]:
+    return _rows(cursor, queries.STATUS, session=session_id, before=BEFORE)[0]

@@ -1,0 +1,87 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from mlmagic.journal import events
+
+
+def test_an_observation_comes_back_with_every_record(observation):
+    event = events.decode(events.encode(events.observed(observation())))
+    assert event is not None
+    assert event["execution"]["source"] == "x = y"
+    assert event["execution"]["tags"] == {"k": "v"}
+    assert [len(event[part]) for part in ("versions", "reads", "writes", "params", "metrics")] == [1] * 5
+
+
+def test_a_line_is_ascii_and_ends_where_the_event_ends(observation):
+    line = events.encode(events.observed(observation(source="'é\n\udc80' # \u2028")))
+    assert line.isascii()
+    assert line.count(b"\n") == 1
+    assert line.endswith(b"\n")
+    event = events.decode(line)
+    assert event is not None
+    assert event["execution"]["source"] == "'é\n\udc80' # \u2028"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_float_that_is_not_finite_is_written_so_that_any_reader_copes(observation, value):
+    line = events.encode(events.observed(observation(metric=value)))
+    strict = json.loads(line, parse_constant=pytest.fail)
+    assert float(strict["metrics"][0]["value"]) == pytest.approx(value, nan_ok=True)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64("nan"), np.int64(3), np.bool_(True)])
+def test_a_numpy_scalar_is_written_as_a_plain_value(observation, value):
+    event = events.decode(events.encode(events.observed(observation(metric=value))))
+    assert event is not None
+    assert float(event["metrics"][0]["value"]) == pytest.approx(float(value), nan_ok=True)
+
+
+def test_an_object_is_refused_without_asking_for_its_repr(observation):
+    class Secret:
+        def __repr__(self):
+            pytest.fail("repr of a user's object")
+
+    with pytest.raises(TypeError, match="not Secret"):
+        events.encode(events.observed(observation(metric=Secret())))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"{\n",
+        b"5\n",
+        b"\xff\xfe\n",
+        b'{"event":"session"}\n',
+        b'{"v":1,"event":"session","session":{}}\n',
+        b'{"v":1,"event":"observation","execution":{"execution_id":null}}\n',
+        b'{"v":1,"event":"observation","execution":{"execution_id":"e"},"reads":[1]}\n',
+        b'{"v":0,"event":"session_ended","session_id":"s"}\n',
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_a_line_without_an_event_is_unreadable(line):
+    with pytest.raises(events.UnreadableError):
+        events.decode(line)
+
+
+@pytest.mark.parametrize("line", [b'{"v":99,"event":"session"}', b'{"v":1,"event":"sweep"}'])
+def test_an_event_of_a_later_release_is_none(line):
+    assert events.decode(line) is None
+
+
+def test_an_older_event_is_upgraded_step_by_step(monkeypatch):
+    def rename(event):  # version 0 said "run" where version 1 says "session_id"
+        return {"event": event["event"], "session_id": event["run"], "at": event["at"]}
+
+    monkeypatch.setitem(events.UPGRADES, 0, rename)
+    monkeypatch.setitem(events.UPGRADES, -1, lambda event: {**event, "at": 0.0})
+    event = events.decode(b'{"v":-1,"event":"session_ended","run":"s"}')
+    assert event == {"v": 1, "event": "session_ended", "session_id": "s", "at": 0.0}
+
+
+def test_every_version_before_the_current_one_has_its_upgrade():
+    assert sorted(events.UPGRADES) == list(range(1, events.CURRENT))
