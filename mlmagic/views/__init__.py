@@ -1,0 +1,7 @@
+"""The step from results to pictures: one renderer per result type, registered with `results` when this is imported."""
+
+from __future__ import annotations
+
+from mlmagic.views import lineage, tables
+
+__all__ = ["lineage", "tables"]
