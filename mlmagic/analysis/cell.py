@@ -40,7 +40,10 @@ def analyse(code: str, transform: Callable[[str], str] | None = None) -> CellFac
 def _walked(tree: ast.Module, transform: Callable[[str], str] | None) -> CellFacts:
     cell = Cell(transform)
     walker = Walker(cell, Scope("module"))
-    walker.visit_all(tree.body)
+    shown = bool(tree.body) and isinstance(tree.body[-1], ast.Expr)
+    walker.visit_all(tree.body[:-1] if shown else tree.body)
+    effects, cell.effects = frozenset(cell.effects), set()
+    walker.visit_all(tree.body[-1:] if shown else [])
     tally = walker.tally
     tally.follow(cell.functions)
     undone = cell.gone.union(*(facts.deletes for facts in cell.functions.values()))
@@ -58,7 +61,8 @@ def _walked(tree: ast.Module, transform: Callable[[str], str] | None) -> CellFac
         strings=tuple(tally.strings),
         attributes=frozenset(tally.attributes),
         sql_names=tally.all_sql_names(),
-        effects=frozenset(cell.effects),
+        effects=effects,
+        last_effects=frozenset(cell.effects),
         magics=frozenset(cell.magics),
         awaits=cell.awaits,
     )

@@ -24,13 +24,33 @@ def root_name(node: ast.AST) -> str | None:
                 return None
 
 
+def dotted_path(node: ast.AST) -> str:
+    """The attributes an expression follows from its root: `a.b` for `a.b[0].c(x)`; empty without a root."""
+    followed: list[str] = []
+    while True:
+        match node:
+            case ast.Attribute(value=value, attr=name):
+                followed.append(name)
+                node = value
+            case ast.Call(func=value) | ast.Subscript(value=value):
+                followed.clear()  # what came after is followed from a result
+                node = value
+            case ast.Await(value=value):
+                node = value
+            case ast.Name(id=name):
+                return ".".join([name, *reversed(followed)])
+            case _:
+                return ""
+
+
 def note_effect(walker: Walker, node: ast.AST) -> None:
     """Take down that something reached through the root of `node` may have been changed."""
     name = root_name(node)
     if name is not None and not walker.scope.in_function:
         name = walker.mangle(name)
         if walker.is_global(name):
-            walker.cell.effects.add(name)
+            _, dot, rest = dotted_path(node).partition(".")
+            walker.cell.effects.add(name + dot + rest)
 
 
 @handles("Name")

@@ -96,8 +96,10 @@ class CellFacts:
     imports, strings, attributes, sql_names
         As in `CodeFacts`.
     effects : frozenset of str
-        Root names of calls whose value is dropped (`pd` in `pd.set_option(...)`) and of stores into
-        attributes and items (`pd.options.display.width = 1`).
+        Dotted paths of calls whose value is dropped (`pd.set_option` in `pd.set_option(...)`) and of stores
+        into attributes and items (`pd.options.display.width = 1`).
+    last_effects : frozenset of str
+        The same in the cell's last expression, whose value the notebook may show instead.
     magics : frozenset of str
         Names of the magics it runs; `!` stands for a shell command.
     awaits : bool
@@ -120,6 +122,7 @@ class CellFacts:
     attributes: frozenset[str] = _NONE
     sql_names: frozenset[str] = _NONE
     effects: frozenset[str] = _NONE
+    last_effects: frozenset[str] = _NONE
     magics: frozenset[str] = _NONE
     awaits: bool = False
     error: str | None = None

@@ -54,32 +54,32 @@ def _hides(name: str, literal: str | bytes) -> bool:
 def _named_values(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Every place where a literal is given under a name: assignments, keywords, dict items, two-argument calls."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            yield from ((name, node.value) for target in node.targets if (name := _name(target)))
-        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-            yield from ((name, node.value) for name in [_name(node.target)] if name)
-        elif isinstance(node, ast.keyword) and node.arg and isinstance(node.value, ast.Constant):
-            yield node.arg, node.value
-        elif isinstance(node, ast.Dict):
-            pairs = zip(node.keys, node.values, strict=True)
-            yield from ((key.value, value) for key, value in pairs if _is_text(key) and isinstance(value, ast.Constant))
-        elif isinstance(node, ast.Call) and len(node.args) == 2 and _is_text(node.args[0]):
-            if isinstance(node.args[1], ast.Constant):
-                yield node.args[0].value, node.args[1]
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                yield from ((name, value) for target in targets if (name := _name(target)))
+            case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.NamedExpr(target=target, value=value):
+                yield _name(target), value
+            case ast.keyword(arg=str() as name, value=ast.Constant() as value):
+                yield name, value
+            case ast.Dict(keys=keys, values=values):
+                pairs = zip(keys, values, strict=True)
+                yield from ((_text(key), value) for key, value in pairs if isinstance(value, ast.Constant))
+            case ast.Call(args=[key, ast.Constant() as value]):
+                yield _text(key), value
 
 
-def _is_text(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _name(target: ast.expr) -> str | None:
-    if isinstance(target, ast.Name):
-        return target.id
-    if isinstance(target, ast.Attribute):
-        return target.attr
-    if isinstance(target, ast.Subscript) and _is_text(target.slice):
-        return target.slice.value
-    return None
+def _name(target: ast.expr) -> str:
+    match target:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=key):
+            return _text(key)
+        case _:
+            return ""
 
 
 _ASSIGNED = re.compile(r"""([A-Za-z_]\w*)(["']?\]?\s*[=:]\s*)(["'])(.*?)\3""")

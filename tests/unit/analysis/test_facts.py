@@ -133,25 +133,32 @@ def test_it_could_not_do_everything(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "names"),
+    ("text", "paths"),
     [
-        ("pd.set_option('a', 1)", "pd"),
+        ("pd.set_option('a', 1)", "pd.set_option"),
         ("set_config(a=1)", "set_config"),
-        ("pd.options.display.x = 1", "pd"),
+        ("pd.options.display.x = 1", "pd.options.display.x"),
         ("a[0].b += 1; del c[0]", "a c"),
         ("x = f()", ""),
         ("print(x); display(y)", ""),
         ("x", ""),
         ("f(x).g(y)", "f"),
-        ("await session.post(x)", "session"),
-        ("for x in xs: x.fit()\nif c:\n    with d: e.f()", "e x"),
+        ("a.b[0].c(x).d(y)", "a.b"),
+        ("await session.post(x)", "session.post"),
+        ("for x in xs: x.fit()\nif c:\n    with d: e.f()", "e.f x.fit"),
         ("def f(): pd.set_option('a', 1)", ""),
-        ("[ax.plot(x) for x in xs]", "ax"),
+        ("[ax.plot(x) for x in xs]", "ax.plot"),
         ("get_ipython().system('ls')", ""),
     ],
 )
-def test_a_call_with_a_dropped_value_may_change_something(text, names):
-    assert analyse(text).effects == set(names.split())
+def test_a_call_with_a_dropped_value_may_change_something(text, paths):
+    facts = analyse(text)
+    assert facts.effects | facts.last_effects == set(paths.split())
+
+
+def test_the_last_expression_may_be_shown_instead_of_dropped():
+    facts = analyse("pd.set_option('a', 1)\npd.crosstab(a, b)")
+    assert (facts.effects, facts.last_effects) == ({"pd.set_option"}, {"pd.crosstab"})
 
 
 def test_called_names_are_those_at_the_root_of_a_call():
