@@ -11,13 +11,13 @@ from typing import Any
 
 from mlmagic._optional import need
 from mlmagic.config import project_folder
-from mlmagic.errors import UsageProblem
+from mlmagic.errors import MisuseError
 from mlmagic.results import Result
 from mlmagic.store import Store
 
 __all__ = ["Run", "run"]
 
-_LOAD = "%load_ext mlmagic"
+_ARGUMENTS = ["--IPKernelApp.extensions=mlmagic"]  # loaded as a configuration file would, before the first cell
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,7 +71,7 @@ def run(
 
     Raises
     ------
-    UsageProblem
+    MisuseError
         There is no such notebook, or it cannot be read.
     MissingPackageError
         nbclient or nbformat is missing: ``pip install 'mlmagic[run]'``.
@@ -90,11 +90,11 @@ def run(
 def _read(place: Path) -> Any:
     nbformat = need("nbformat")
     if not place.is_file():
-        raise UsageProblem(f"no notebook {place}")
+        raise MisuseError(f"no notebook {place}")
     try:
         return nbformat.read(place, as_version=4)
     except Exception as error:
-        raise UsageProblem(f"{place} is not a notebook: {type(error).__name__}") from None
+        raise MisuseError(f"{place} is not a notebook: {type(error).__name__}") from None
 
 
 def _execute(book: Any, place: Path, on_cell: Callable[[int, int, str], None] | None) -> str | None:
@@ -108,14 +108,14 @@ def _execute(book: Any, place: Path, on_cell: Callable[[int, int, str], None] | 
             on_cell(codes.index(cell_index) + 1, len(codes), cell.source)
 
     folder = str(place.absolute().parent)
-    client = nbclient.NotebookClient(book, timeout=None, on_cell_start=told, resources={"metadata": {"path": folder}})
+    client = nbclient.NotebookClient(
+        book, timeout=None, extra_arguments=_ARGUMENTS, on_cell_start=told, resources={"metadata": {"path": folder}}
+    )
     os.environ["MLMAGIC_NOTEBOOK"] = str(place.absolute())
     try:
         with client.setup_kernel():
-            client.kc.execute_interactive(_LOAD, store_history=False, output_hook=lambda message: None)
             for number, cell in enumerate(book.cells):
                 client.execute_cell(cell, number)
-            client.kc.execute_interactive("%unload_ext mlmagic", store_history=False, output_hook=lambda message: None)
     except nbclient.exceptions.CellExecutionError as failure:
         return f"{failure.ename}: {failure.evalue}"
     finally:

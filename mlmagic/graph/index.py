@@ -30,7 +30,7 @@ class Index:
             history, executions, versions, {name: place for place, name in enumerate(executions)}, {}, {}, {}, {}
         )
         for read in history.reads:
-            if read.execution_id in executions and read.version_id in versions:
+            if read.execution_id in executions and read.version_id in versions and not _incidental(read, versions):
                 index.reads.setdefault(read.execution_id, []).append(read)
                 index.readers.setdefault(read.version_id, []).append(read.execution_id)
         for write in history.writes:
@@ -70,3 +70,8 @@ class Index:
         """Whether this version is an in-place change of the same object."""
         write = self.writer.get(version.version_id)
         return write is not None and write.how == "mutate"
+
+
+def _incidental(read: Read, versions: dict[str, Version]) -> bool:
+    """A draw that a package made while it was imported: recorded, but nothing of the user's depends on it."""
+    return read.how == "dynamic" and versions[read.version_id].kind == "random"
