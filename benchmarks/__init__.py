@@ -1,0 +1,1 @@
+"""What tracking costs, measured: `python -m benchmarks` (or `make bench`) prints one table."""
