@@ -65,15 +65,16 @@ def tree(source: str) -> ast.Module:
 
 
 def first_line(source: str) -> str:
-    """The first line that says what the cell does: comments, blank lines and our own magics aside."""
+    """The first line that says what the cell does: comments, blank lines, our magics and imports aside."""
     fallback = ""
     for line in source.split("\n"):
         text = line.strip()
         if not text or (found := _MAGIC.match(text)) and _is_ours(found):
             continue
-        if not text.startswith("#"):
+        if not text.startswith(("#", "import ", "from ")):
             return text
-        fallback = fallback or text
+        if not fallback or fallback.startswith("#"):
+            fallback = text
     return fallback
 
 

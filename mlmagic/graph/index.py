@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mlmagic.records import Execution, History, Read, Version, Write
+from mlmagic.records import BEFORE, Execution, History, Read, Version, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,13 @@ class Index:
         """The versions it left behind, without deletions."""
         rows = self.writes.get(execution_id, ())
         return [self.versions[row.version_id] for row in rows if row.how != "delete"]
+
+    def takes_part(self, execution: Execution) -> bool:
+        """Whether an execution read or left behind anything; `before` only where it owns a variable."""
+        name = execution.execution_id
+        if execution.name == BEFORE:
+            return any(row.kind == "variable" for row in self.written_by(name))
+        return execution.status != "ok" or bool(self.reads.get(name) or self.writes.get(name))
 
     def is_deletion(self, version: Version) -> bool:
         """Whether this version only says that the name is gone."""

@@ -154,7 +154,7 @@ def _cell(execution: Execution, named: bool = True) -> str:
 
 def _session(index: Index) -> Iterator[str]:
     """The whole session, a paragraph per cell: what it read and what it made."""
-    executions = index.history.executions
+    executions = [row for row in index.history.executions if index.takes_part(row)]
     if not executions:
         yield "nothing has been recorded yet"
         return

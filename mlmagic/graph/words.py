@@ -97,11 +97,21 @@ def describe(version: Version, columns: int = 48) -> str:
     """What a data scientist wants to know of a value: type and shape, a scalar's value, a file's size."""
     if version.kind == "file":
         return size(version.nbytes) if version.nbytes is not None else ""
-    detail = version.shape or version.preview
+    detail = version.shape or _rounded(version)
     if version.type == "module":
         detail = None  # its name says it all
     kind = (version.type or "").rpartition(".")[2]
     return shorten(safe(" ".join(part for part in (kind, detail) if part)), columns)
+
+
+def _rounded(version: Version) -> str | None:
+    """A float to six digits: a score is read, not compared bit by bit."""
+    if version.type not in ("float", "float64", "float32") or version.preview is None:
+        return version.preview
+    try:
+        return f"{float(version.preview):.6g}"
+    except ValueError:
+        return version.preview
 
 
 def is_imported(version: Version, producer: Execution | None) -> bool:

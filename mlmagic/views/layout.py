@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 COLUMNS = 3
-WIDTH = 700.0
-BOX = 200.0
+WIDTH = 760.0
+BOX = 220.0
 MARGIN = 18.0
 LANE = (WIDTH - 2 * MARGIN - COLUMNS * BOX) / (COLUMNS - 1)  # space between two columns
 GAP = 48.0  # between rows: room for a curve and its label
@@ -154,6 +154,7 @@ class _Router:
         lanes += [MARGIN + column * (BOX + LANE) - LANE / 2 for column in range(1, COLUMNS)]
         candidates = sorted({x + shift for x in {*near, *lanes} for shift in (0, -9, 9)})
         candidates = [x for x in candidates if 3 <= x <= WIDTH - 3]
+        candidates = [x for x in candidates if not self._touches(x, between)] or candidates
         x = min(candidates, key=lambda x: abs(x - start) + abs(x - end) + 400 * self._crowded(x, first, last))
         self.tracks.append((x, first, last))
         return x
@@ -184,6 +185,9 @@ class _Router:
         if track is not None:
             way += [(track, self.tops[first + 1]), (track, self.bottoms[last - 1])]
         return [*way, (end, self.tops[last])]
+
+    def _touches(self, x: float, rows: range) -> bool:
+        return any(box.row in rows and box.x - 5 < x < box.x + BOX + 5 for box in self.boxes.values())
 
     def _crowded(self, x: float, first: int, last: int) -> int:
         return sum(abs(x - other) < 8 and first < below and above < last for other, above, below in self.tracks)
@@ -231,7 +235,7 @@ def frame(label: str, at: Point) -> Frame:
 
 
 def _around(x: float, y: float, half: float) -> Frame:
-    return x - half - 3, y - 7, x + half + 3, y + 7
+    return x - half - 5, y - 7, x + half + 5, y + 7
 
 
 def label_width(label: str) -> float:

@@ -29,7 +29,7 @@ STRIP = 19.0  # height of a line of the imports strip
 TEXT_LIMIT = 20_000  # bytes of the text twin
 
 _STYLE = (
-    f".mlm-g{{max-width:720px;color:{html.TEXT}}}"
+    f".mlm-g{{max-width:780px;color:{html.TEXT}}}"
     f".mlm-g svg{{display:block;width:100%;height:auto;font:12px {html.SANS}}}"
     ".mlm-g text{fill:currentColor}"
     f".mlm-g .m{{font-family:{html.MONO};font-size:11px}}"
@@ -88,7 +88,7 @@ class _Scene:
         index = _with_origin(lineage)
         executions = index.history.executions
         imports = [row for row in executions if _is_quiet(row, lineage.target)]
-        drawn = [row for row in executions if row not in imports and _has_part(index, row, lineage.target)]
+        drawn = [row for row in executions if row not in imports and (row is lineage.target or index.takes_part(row))]
         near = _nearest(index, lineage, drawn, limit)
         cells = {row.execution_id: row for row in drawn if row.execution_id in near}
         files = _files(index, lineage.target, cells)
@@ -110,12 +110,6 @@ def _counted(lineage: Lineage, total: int, shown: int) -> tuple[str, ...]:
 
 def _is_quiet(execution: Execution, target: Version | Execution | None) -> bool:
     return execution is not target and execution.status == "ok" and code.only_imports(execution.source)
-
-
-def _has_part(index: Index, execution: Execution, target: Version | Execution | None) -> bool:
-    """Whether a cell takes part in the flow of data: one that neither reads nor writes is no node."""
-    name = execution.execution_id
-    return execution is target or bool(index.reads.get(name) or index.writes.get(name))
 
 
 def _nearest(index: Index, lineage: Lineage, drawn: list[Execution], limit: int) -> set[str]:
@@ -297,7 +291,7 @@ def _legend(scene: _Scene) -> str:
     made = [row for name in scene.cells for row in _chips(scene.index, name)[:MAX_CHIPS]]
     marks = ["◎ what was asked for"] if any(row.version_id == scene.target for row in made) else []
     marks += ["✎ changed in place"] if any(scene.index.mutated(row) for row in made) else []
-    return "    ".join(marks)
+    return "  ·  ".join(marks)
 
 
 def _description(scene: _Scene) -> str:
