@@ -8,6 +8,7 @@ restored instead of running the cells that happened to draw earlier.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from mlmagic.graph import code, targets, words
 from mlmagic.graph.index import Index
 from mlmagic.graph.randomness import RESTORABLE
 from mlmagic.records import BEFORE, Execution, History, Version
+
+_OUT = re.compile(r"\b(Out|_oh)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,9 @@ def _shown(walk: _Closure, read: list[Version], target: Version | Execution) -> 
             continue
         producer = walk.index.producer(version)
         if producer is not None:
-            names.setdefault(walk.stand_in(producer).execution_id, set()).add(version.name)
+            kept = {version.name, "_"}  # a cell that reads `_` has read the numbered name behind it
+            kept |= {"Out"} if any(_OUT.search(row.source) for row in walk.needed.values()) else set()
+            names.setdefault(walk.stand_in(producer).execution_id, set()).update(kept)
     return {execution_id: frozenset(kept) for execution_id, kept in names.items()}
 
 
