@@ -17,7 +17,8 @@ from mlmagic.store import Store
 
 __all__ = ["Run", "run"]
 
-_ARGUMENTS = ["--IPKernelApp.extensions=mlmagic"]  # loaded as a configuration file would, before the first cell
+_QUIET = "--IPKernelApp.log_level=40"  # errors only: the kernel's advice is not the notebook's output
+_LOAD = "--IPKernelApp.extensions=mlmagic"  # as a configuration file would, before the first cell
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,9 +108,13 @@ def _execute(book: Any, place: Path, on_cell: Callable[[int, int, str], None] | 
         if on_cell is not None and cell.cell_type == "code":
             on_cell(codes.index(cell_index) + 1, len(codes), cell.source)
 
-    folder = str(place.absolute().parent)
+    loads = any("%load_ext mlmagic" in cell.source for cell in book.cells if cell.cell_type == "code")
     client = nbclient.NotebookClient(
-        book, timeout=None, extra_arguments=_ARGUMENTS, on_cell_start=told, resources={"metadata": {"path": folder}}
+        book,
+        timeout=None,
+        extra_arguments=[_QUIET] if loads else [_QUIET, _LOAD],
+        on_cell_start=told,
+        resources={"metadata": {"path": str(place.absolute().parent)}},
     )
     os.environ["MLMAGIC_NOTEBOOK"] = str(place.absolute())
     try:

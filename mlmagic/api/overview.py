@@ -27,7 +27,7 @@ class Status(Result):
     bytes: int
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        yield "path", self.path
+        yield "path", _short(self.path)
         yield "session", self.session
         yield "tracking", "on" if self.tracking else "off (%mlmagic on)"
         yield "cells tracked", str(self.cells_tracked)
@@ -69,6 +69,12 @@ def status() -> Status:
         overhead_percent=100 * tracking / seconds if seconds else 0.0,
         bytes=_size(session.project.folder),
     )
+
+
+def _short(path: str) -> str:
+    """A path as it is typed from here."""
+    place, here = Path(path), Path.cwd()
+    return place.relative_to(here).as_posix() if place.is_relative_to(here) else path
 
 
 def _size(folder: Path) -> int:

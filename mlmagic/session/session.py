@@ -102,7 +102,7 @@ class Session:
         self._write(lambda: self._journal.session_ended(self.session_id, ended))
         try:
             self.store.sync()
-        except Exception as error:  # noqa: BLE001 - the journals have everything; the next reader projects them
+        except Exception as error:
             self.tell_once(f"the database could not be brought up to date ({_one_line(error)}); the journals are")
         self.store.close()
         self._journal.close()
@@ -114,7 +114,7 @@ class Session:
         self.cell_ids_seen |= cell.cell_id is not None
         try:
             late = self.recorder.begin(cell)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with us, the cell runs
+        except Exception as error:
             self.recorder.abandon()
             self.tell_once(f"a cell could not be recorded ({_one_line(error)})")
             return
@@ -188,7 +188,7 @@ def _describe(session_id: str, root: Path) -> records.Session:
         session_id=session_id,
         started_at=time.time(),
         ended_at=None,
-        notebook=_notebook(),
+        notebook=_notebook(root),
         host=platform.node(),
         python=platform.python_version(),
         git_commit=commit,
@@ -197,10 +197,11 @@ def _describe(session_id: str, root: Path) -> records.Session:
     )
 
 
-def _notebook() -> str | None:
-    """The notebook's path, where the front end told the kernel."""
-    for variable in ("JPY_SESSION_NAME", "MLMAGIC_NOTEBOOK"):
-        if os.environ.get(variable):
-            return os.environ[variable]
-    path = getattr(sys.modules.get("__main__"), "__vsc_ipynb_file__", None)
-    return path if isinstance(path, str) else None
+def _notebook(root: Path) -> str | None:
+    """The notebook's path, where the front end told the kernel: relative to the project where it lies inside."""
+    told = [os.environ.get("MLMAGIC_NOTEBOOK"), os.environ.get("JPY_SESSION_NAME")]
+    told.append(getattr(sys.modules.get("__main__"), "__vsc_ipynb_file__", None))
+    path = next((text for text in told if isinstance(text, str) and text), None)
+    if path is None:
+        return None
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path

@@ -1,0 +1,63 @@
+"""The tour as a test: it runs top to bottom, what it says is true, and it is saved with outputs that read well."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import mlmagic
+
+TOUR = Path(__file__).parents[2] / "notebooks" / "00_tour.ipynb"
+
+pytest.importorskip("sklearn")
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tour")
+    run = mlmagic.run(shutil.copy(TOUR, folder), folder / "done.ipynb")
+    assert run.error is None
+    return nbformat.read(folder / "done.ipynb", as_version=4)
+
+
+def _output(book, source):
+    """The text that the first cell beginning with `source` showed."""
+    cell = next(cell for cell in book.cells if cell.cell_type == "code" and cell.source.startswith(source))
+    return "\n".join(
+        "".join(output.get("text", "") or output.get("data", {}).get("text/plain", "")) for output in cell.outputs
+    )
+
+
+def test_the_model_is_led_back_to_the_data(executed):
+    lines = _output(executed, "%lineage model").splitlines()
+    assert lines[0].startswith("model  RandomForestClassifier")
+    assert [name for name in ("X_train", "y_train", "mutated by [5]") if any(name in line for line in lines)]
+    assert not any("summary" in line for line in lines)
+
+
+def test_the_slice_makes_the_same_model(executed):
+    assert _output(executed, "%slice model --run").startswith("model: same")
+
+
+def test_the_slice_leaves_out_what_does_not_matter(executed):
+    script = _output(executed, "%slice model")
+    assert "clip_outliers" in script
+    assert "summary" not in script
+
+
+def test_sql_finds_the_parameter_and_the_metric(executed):
+    answer = _output(executed, '%lineage --sql "SELECT name, value')
+    assert "depth" in answer
+    assert "auc" in answer
+
+
+def test_it_is_saved_with_outputs_and_without_paths_of_a_machine():
+    book = nbformat.read(TOUR, as_version=4)
+    codes = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in codes)
+    assert _output(book, "%slice model --run").startswith("model: same")
+    assert not [word for word in ("/home/", "/work/", "/tmp/", "/root/") if word in TOUR.read_text()]
+    assert TOUR.stat().st_size < 300_000
