@@ -23,7 +23,7 @@ import pytest
 hypothesis.settings.register_profile("mlmagic", deadline=None)
 hypothesis.settings.load_profile("mlmagic")
 
-KEPT = ("MLMAGIC_TEST_DATA", "MLMAGIC_BROWSER", "MLMAGIC_LABEXTENSION")
+KEPT = ("MLMAGIC_TEST_DATA", "MLMAGIC_BROWSER", "MLMAGIC_LABEXTENSION", "MLMAGIC_SCREENSHOTS")
 
 
 def user_folders(home: Path) -> dict[str, str]:

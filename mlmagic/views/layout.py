@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 COLUMNS = 3
-WIDTH = 760.0
-BOX = 220.0
+WIDTH = 880.0
+BOX = 260.0
 MARGIN = 18.0
 LANE = (WIDTH - 2 * MARGIN - COLUMNS * BOX) / (COLUMNS - 1)  # space between two columns
 GAP = 48.0  # between rows: room for a curve and its label
@@ -65,6 +65,7 @@ class Curve:
     path: str
     end: tuple[float, float]
     label_at: tuple[float, float] | None
+    reach: tuple[float, float]  # its leftmost and rightmost point
 
 
 @dataclass(slots=True)
@@ -74,6 +75,15 @@ class Layout:
     boxes: dict[str, Box]
     curves: list[Curve]
     height: float
+
+    def sides(self, least: float) -> tuple[float, float]:
+        """Where the drawing begins and ends from left to right, at least so wide: empty columns are left out."""
+        frames = [frame(curve.link.label, curve.label_at) for curve in self.curves if curve.label_at]
+        lefts = [box.x for box in self.boxes.values()] + [f[0] for f in frames] + [c.reach[0] for c in self.curves]
+        rights = [box.x + BOX for box in self.boxes.values()] + [f[2] for f in frames]
+        rights += [curve.reach[1] for curve in self.curves]
+        left, right = min(lefts, default=0.0) - MARGIN / 2, max(rights, default=WIDTH) + MARGIN / 2
+        return left, max(right, left + least)
 
 
 @dataclass(slots=True)
@@ -201,7 +211,8 @@ class _Router:
             path.append(f"V{y0:.0f}C{x0:.0f} {y0 + half:.0f} {x1:.0f} {y1 - half:.0f} {x1:.0f} {y1:.0f}")
             bends.append(((x0, y0), (x1, y1)))
         label_at = self._room(link.label, bends) if link.label else None
-        return Curve(link, "".join(path), way[-1], label_at)
+        across = [x for x, _ in way]
+        return Curve(link, "".join(path), way[-1], label_at, (min(across), max(across)))
 
     def _room(self, label: str, bends: list[tuple[Point, Point]]) -> Point | None:
         """Where on the curve the label covers no other label; near its end if possible."""

@@ -26,10 +26,11 @@ MAX_CHIPS = 5
 HEAD, CHIP, FOOT = 28.0, 21.0, 6.0  # heights inside a box
 FILE_HEIGHT = 40.0
 STRIP = 19.0  # height of a line of the imports strip
+NARROW, WIDE_STRIP = 260.0, 560.0  # least widths: of a legend, of the imports strip
 TEXT_LIMIT = 20_000  # bytes of the text twin
 
 _STYLE = (
-    f".mlm-g{{max-width:780px;color:{html.TEXT}}}"
+    f".mlm-g{{max-width:900px;color:{html.TEXT}}}"
     f".mlm-g svg{{display:block;width:100%;height:auto;font:12px {html.SANS}}}"
     ".mlm-g text{fill:currentColor}"
     f".mlm-g .m{{font-family:{html.MONO};font-size:11px}}"
@@ -264,10 +265,11 @@ def _svg(lineage: Lineage, scene: _Scene) -> str:
     placed = layout.arrange(scene.items, scene.links)
     top = 10 + STRIP * len(scene.strips) + (10 if scene.strips else 0)
     height = placed.height + top + 10
+    left, right = placed.sides(WIDE_STRIP if scene.strips else NARROW)
     what = f"Lineage of {lineage.target_text}" if lineage.target_text else "Lineage of the notebook"
     if lineage.forward:
         what = f"What {lineage.target_text} feeds"
-    parts = [_strip(10 + STRIP * place, *line) for place, line in enumerate(scene.strips)]
+    parts = [_strip(left + 9, 10 + STRIP * place, *line) for place, line in enumerate(scene.strips)]
     parts.append(f'<g transform="translate(0 {top:.0f})">')
     parts += _curves(placed, scene)
     parts += [
@@ -277,10 +279,11 @@ def _svg(lineage: Lineage, scene: _Scene) -> str:
     parts += [_edge_label(curve) for curve in placed.curves]
     parts.append("</g>")
     if legend := _legend(scene):
-        parts.append(_text(18, height + 4, "q", legend))
+        parts.append(_text(left + 9, height + 4, "q", legend))
         height += 16
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.WIDTH:.0f} {height:.0f}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} 0 {right - left:.0f} {height:.0f}" '
+        f'style="max-width:{right - left:.0f}px" role="img" '
         f'aria-label="{html.escape(what)}"><title>{html.escape(what)}</title>'
         f"<desc>{html.escape(_description(scene))}</desc>{''.join(parts)}</svg>"
     )
@@ -301,8 +304,8 @@ def _description(scene: _Scene) -> str:
     return words.shorten(f"{text} The same is told as text below.", 900)
 
 
-def _strip(y: float, cell: str, names: str) -> str:
-    return f'<text class="q" x="18" y="{y + 10:.0f}">{_bold(cell)} {html.escape(names)}</text>'
+def _strip(x: float, y: float, cell: str, names: str) -> str:
+    return f'<text class="q" x="{x:.0f}" y="{y + 10:.0f}">{_bold(cell)} {html.escape(names)}</text>'
 
 
 def _bold(text: str) -> str:
