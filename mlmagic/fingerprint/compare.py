@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import types
 from dataclasses import dataclass
 from typing import Any
 
+from mlmagic.fingerprint.classes import module_of, native_base, package_of, slots_of
+from mlmagic.fingerprint.handlers.estimators import timeless
 from mlmagic.fingerprint.handlers.instances import instance_dict
 from mlmagic.fingerprint.snapshot import Scope, snapshot
 
 CLOSE = 1e-6  # largest relative difference of two numbers that still counts as close
 _LIMIT = 100_000  # parts taken apart; what is beyond is compared by digest
 
+_LONG = 1000  # elements from which a sequence of anything but floats is compared whole
+_LEAST = 5e-324  # the smallest float above 0
+
+Named = tuple[str, Any]  # path, value
 Part = tuple[str, str, Any]  # path, "array" | "number" | "digest", content
 
 
@@ -47,9 +53,8 @@ def parts(name: str, value: object, scope: Scope) -> list[Part]:
         inner = None if id(part) in seen or len(found) + len(stack) > _LIMIT else _inside(path, part)
         if inner is not None:
             seen.add(id(part))
-            keys = list(inner)
-            found.append((path, "digest", [type(part).__qualname__, len(keys)]))
-            stack.extend(reversed(keys))
+            found.append((path, "digest", [type(part).__qualname__, len(inner)]))
+            stack.extend(reversed(inner))
         else:
             found.append(_leaf(path, part, scope))
     return found
@@ -58,50 +63,80 @@ def parts(name: str, value: object, scope: Scope) -> list[Part]:
 def _leaf(path: str, part: Any, scope: Scope) -> Part:
     if type(part) is float:
         return path, "number", part
-    if _is_float_array(part):
-        return path, "array", part
-    if id(type(part)) and getattr(type(part), "__module__", "") == "torch" and hasattr(part, "detach"):
-        plain = part.detach().cpu()
-        if plain.is_floating_point() and str(plain.dtype) != "torch.bfloat16":
-            return path, "array", plain.numpy()
+    array = _as_float_array(part)
+    if array is not None:
+        return path, "array", array
     return path, "digest", snapshot(part, scope).fingerprint
 
 
-def _is_float_array(part: Any) -> bool:
-    return type(part).__module__ == "numpy" and getattr(getattr(part, "dtype", None), "kind", "") in "fc"
+def _as_float_array(part: Any) -> Any:
+    """The part as a NumPy array of floats, ``None`` where it is something else."""
+    package = package_of(type(part))
+    if package == "numpy" and type(part).__name__ != "dtype":
+        return part if getattr(getattr(part, "dtype", None), "kind", "") in ("f", "c") else None
+    if package == "torch" and hasattr(part, "detach"):
+        plain = part.detach().cpu()
+        exists_in_numpy = str(plain.dtype) in ("torch.float16", "torch.float32", "torch.float64")
+        return plain.numpy() if exists_in_numpy and str(plain.layout) == "torch.strided" else None
+    return None
 
 
-def _inside(path: str, part: Any) -> Iterator[tuple[str, Any]] | None:
+_WHOLE = frozenset({"numpy", "torch", "pyarrow", "polars", "builtins"})  # packages of kinds told by values or digest
+
+
+def _inside(path: str, part: Any) -> list[Named] | None:
     """The named parts of a container, frame or object; ``None`` for what is compared whole."""
-    kind, module = type(part), type(part).__module__
+    kind = type(part)
     if kind in (list, tuple):
-        if len(part) > 1000 and all(type(item) is not float for item in part[:10]):
-            return None
-        return ((f"{path}[{number}]", item) for number, item in enumerate(part))
+        return _inside_sequence(path, part)
     if kind is dict:
-        return ((f"{path}[{key!r}]" if type(key) in (str, int) else f"{path}[…]", item) for key, item in part.items())
-    if module.startswith("pandas.") or module == "pandas":
+        return [(f"{path}[{_key(key)}]", item) for key, item in part.items()]
+    if package_of(kind) == "pandas":
         return _inside_pandas(path, part)
-    if module.split(".")[0] in ("numpy", "torch", "pyarrow", "polars", "builtins") and not hasattr(part, "__dict__"):
+    if module_of(kind) in _WHOLE or issubclass(kind, type) or _is_code(part) or _as_float_array(part) is not None:
         return None
-    attributes = instance_dict(part) if not isinstance(part, type) and not callable(getattr(part, "__code__", None)) else {}
-    if not attributes or hasattr(part, "__code__") or module == "builtins" or hasattr(part, "untyped_storage"):
-        return None
-    return ((f"{path}.{name}", attributes[name]) for name in sorted(attributes, key=str))
+    attributes = timeless(_attributes(part))
+    return [(f"{path}.{name}", attributes[name]) for name in sorted(attributes, key=str)] or None
 
 
-def _inside_pandas(path: str, part: Any) -> Iterator[tuple[str, Any]] | None:
+def _inside_sequence(path: str, part: Any) -> list[Named] | None:
+    if len(part) > _LONG and not any(type(item) is float for item in part[:10]):
+        return None
+    return [(f"{path}[{number}]", item) for number, item in enumerate(part)]
+
+
+def _key(key: object) -> str:
+    return repr(key) if type(key) in (str, int) else "…"
+
+
+def _is_code(part: Any) -> bool:
+    return issubclass(type(part), (types.FunctionType, types.MethodType, types.ModuleType))
+
+
+def _attributes(part: Any) -> dict[Any, Any]:
+    """The attributes of an object that consists of nothing else."""
+    if native_base(type(part)) is not None or slots_of(type(part)):
+        return {}
+    try:
+        return instance_dict(part)
+    except LookupError:  # hidden by its class
+        return {}
+
+
+def _inside_pandas(path: str, part: Any) -> list[Named] | None:
     kind = type(part).__name__
     if kind == "DataFrame":
-        yield_from = [(f"{path}.columns", list(part.columns)), (f"{path}.index", part.index)]
-        return iter(yield_from + [(f"{path}[{name!r}]", _plain(column)) for name, column in part.items()])
+        labels = [(f"{path}.columns", list(part.columns)), (f"{path}.index", part.index)]
+        return labels + [(f"{path}[{name!r}]", _plain(column)) for name, column in part.items()]
     if kind == "Series" and getattr(part.dtype, "kind", "") == "f":
-        return iter([(f"{path}.index", part.index), (f"{path}.values", _plain(part))])
+        return [(f"{path}.index", part.index), (f"{path}.values", _plain(part))]
     return None
 
 
 def _plain(column: Any) -> Any:
-    return column.to_numpy() if getattr(column.dtype, "kind", "") == "f" and hasattr(column.dtype, "str") else column
+    """A column of floats as its array; others keep their labels and missing values."""
+    is_numpy = hasattr(column.dtype, "str")
+    return column.to_numpy() if is_numpy and column.dtype.kind == "f" else column
 
 
 def difference(left: list[Part], right: list[Part]) -> Difference:
@@ -133,7 +168,11 @@ def _gap(kind: str, mine: Any, other: Any) -> float | None:
         return None
     if left.tobytes() == right.tobytes():
         return 0.0
-    if not np.allclose(left, right, rtol=CLOSE, atol=CLOSE * float(np.nanmax(np.abs(right), initial=0.0)), equal_nan=True):
-        return None
-    with np.errstate(invalid="ignore"):
-        return max(float(np.nanmax(np.abs(left - right), initial=0.0)), 5e-324)
+    with np.errstate(invalid="ignore", over="ignore"):
+        finite = np.abs(right[np.isfinite(right)])
+        scale = float(finite.max(initial=0.0))
+        if not np.allclose(left, right, rtol=CLOSE, atol=CLOSE * scale, equal_nan=True):
+            return None
+        gaps = np.abs(left - right)
+        largest = float(gaps[np.isfinite(gaps)].max(initial=0.0))
+    return max(largest, _LEAST)  # never 0: the bytes differ, as those of 0.0 and -0.0 do

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlmagic.config import is_secret
+from mlmagic.fingerprint.classes import package_of, qualname_of
 
 _PREVIEW = 60
 _SIZED = (list, tuple, dict, set, frozenset)
@@ -13,6 +14,8 @@ _SIZED = (list, tuple, dict, set, frozenset)
 
 @dataclass(frozen=True, slots=True)
 class Description:
+    """What the store says of a value beside its fingerprint."""
+
     type: str
     shape: str | None = None
     nbytes: int | None = None
@@ -22,14 +25,14 @@ class Description:
 def describe(name: str, value: Any) -> Description:
     """What may be written down about a value; asks nothing of objects of unknown types."""
     cls = type(value)
-    kind = cls.__qualname__
+    kind = qualname_of(cls)
     if cls in (int, float, bool, type(None), complex, str):
         return Description(kind, nbytes=None, preview=_preview(name, value))
     if cls in _SIZED:
         return Description(kind, shape=f"({len(value)},)")
     if cls in (bytes, bytearray):
         return Description(kind, shape=f"({len(value)},)", nbytes=len(value))
-    describer = _KNOWN.get(cls.__module__.partition(".")[0])
+    describer = _KNOWN.get(package_of(cls))
     known = describer(kind, value) if describer else Description(kind)
     return replace(known, preview=None) if is_secret(name) else known
 
@@ -50,8 +53,14 @@ def _array(kind: str, value: Any) -> Description:
         kind,
         shape=str(tuple(shape)) if isinstance(shape, tuple) else None,
         nbytes=int(nbytes) if isinstance(nbytes, int) else None,
-        preview=repr(value.item()) if shape == () and hasattr(value, "item") else None,
+        preview=_item_preview(value) if shape == () else None,
     )
+
+
+def _item_preview(value: Any) -> str | None:
+    """Of a single number or text only: an array may hold any object, and no ``repr`` of the user's is run."""
+    dtype = getattr(value, "dtype", None)
+    return _preview("", value.item()) if getattr(dtype, "kind", "O") in "biufcSU" else None
 
 
 def _pandas(kind: str, value: Any) -> Description:

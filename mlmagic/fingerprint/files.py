@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from xxhash import xxh3_128
 
 _BLOCK = 1 << 22
-_KNOWN: dict[tuple[str, int, int, int], str] = {}  # (path, inode, size, mtime_ns) -> digest
+_FRESH = 2_000_000_000  # ns: file systems tell times in ticks of up to 2 s, so a later write may look like this one
+_State = tuple[str, int, int, int, int, int]
+_KNOWN: dict[_State, str] = {}  # state of a file -> digest
 
 
 def file_fingerprint(path: str | Path, limit: int | None = None) -> tuple[str | None, int | None]:
@@ -24,16 +27,25 @@ def file_fingerprint(path: str | Path, limit: int | None = None) -> tuple[str | 
         return None, None
     if limit is not None and state.st_size > limit:
         return None, state.st_size
-    key = (str(path), state.st_ino, state.st_size, state.st_mtime_ns)
-    if key not in _KNOWN:
-        try:
-            digest = _digest(path)
-        except OSError:
-            return None, state.st_size
+    key = _key(path, state)
+    if key in _KNOWN:
+        return _KNOWN[key], state.st_size
+    try:
+        digest = _digest(path)
+        settled = _key(path, os.stat(path)) == key and time.time_ns() - state.st_ctime_ns > _FRESH
+    except OSError:
+        return None, state.st_size
+    if settled:
         if len(_KNOWN) > 10_000:
             _KNOWN.clear()
         _KNOWN[key] = digest
-    return _KNOWN[key], state.st_size
+    return digest, state.st_size
+
+
+def _key(path: str | Path, state: os.stat_result) -> _State:
+    """What changes when a file is written to; its path, as relative ones depend on the folder, made absolute."""
+    times = (state.st_mtime_ns, state.st_ctime_ns)
+    return (os.path.abspath(path), state.st_dev, state.st_ino, state.st_size, *times)
 
 
 def _digest(path: str | Path) -> str:

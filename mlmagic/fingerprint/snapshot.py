@@ -10,7 +10,7 @@ from typing import Any
 from mlmagic.fingerprint.walk import SCALARS, Walk
 
 # An object of one of these types can never change, nor can anything it holds: identity is equality.
-CONSTANT_TYPES: frozenset[type] = SCALARS | {complex, range, type(Ellipsis), type(NotImplemented)}
+CONSTANT_TYPES: frozenset[type] = SCALARS | {range, type(Ellipsis), type(NotImplemented)}
 
 DEFAULT_LIMIT = 1_000_000  # objects walked one by one before a value counts as opaque
 
@@ -89,10 +89,14 @@ class Snapshot:
     def opaque(self) -> bool:
         return self.fingerprint is None
 
+    @property
+    def _shareable(self) -> bool:
+        return bool(self.ids or self.spans or not self.complete)
+
     def overlaps(self, other: Snapshot) -> bool:
         """Whether a change inside one could be a change inside the other."""
         if not (self.complete and other.complete):
-            return bool(self.ids or not self.complete) and bool(other.ids or not other.complete)
+            return self._shareable and other._shareable
         return not self.ids.isdisjoint(other.ids) or _spans_meet(self.spans, other.spans)
 
 

@@ -10,11 +10,16 @@ from __future__ import annotations
 import gc
 import marshal
 import types
+import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
+
+from mlmagic._optional import loaded
+from mlmagic.fingerprint.classes import lineage_of, module_of, qualname_of
 
 if TYPE_CHECKING:
     from mlmagic.fingerprint.snapshot import Scope
@@ -24,10 +29,22 @@ Handler = Callable[[Any, "Walk"], None]
 # marshal of format 2 writes these canonically: no references, no interning flags, types kept apart.
 SCALARS: frozenset[type] = frozenset({int, float, bool, str, bytes, type(None), complex})
 MARSHAL_FORMAT = 2
-_CHUNK = 4096
+# Types are compared by identity throughout: a metaclass may define what hashing a class means.
+_SCALAR_IDS = frozenset(map(id, SCALARS))
+_TEXT_IDS = frozenset({id(str), id(bytes)})
+_CHUNK = 4096  # elements marshalled at a time
 _BULK = 32
 _FLUSH = 1 << 16
+_LONG = 1 << 16  # characters or bytes from which a string is written in pieces rather than copied
 _REFERENT_LIMIT = 20_000
+_SHOWING_MEMORY = frozenset({"mmap", "_ctypes"})  # modules of opaque types that arrays are made over
+
+# To put a set's elements in order, each is looked at on its own before all are visited in full. Numbers of parts:
+_LOOKS = (4, 64, 1024)  # looked at of each element; a longer look only at those that were alike so far
+_TIES = 100_000  # looked at in all for that
+_FEW, _SURFACE, _MANY = 8, 4, 256  # the same for sets inside these: elements, or parts of each
+_OUTLINE_DEPTH = 2  # sets within sets
+_OUTLINES = 1_000_000  # in all, in one walk
 
 
 class Walk:
@@ -51,6 +68,9 @@ class Walk:
         self._kept: list[object] = []  # identities are numbers of live objects only
         self._pure: dict[int, bytes | None] = {}
         self._stack: list[Any] = []
+        self._visited = 0
+        self._outlined = 0
+        self._depth = 0
 
     def run(self, root: object) -> str | None:
         """The digest of `root`, or ``None`` where a part of it is opaque."""
@@ -58,43 +78,47 @@ class Walk:
         stack.append(root)
         while stack:
             self._visit(stack.pop())
-            if len(self._kept) > self.scope.limit:
+            if self._visited > self.scope.limit:
                 self._opaque, self.complete = True, False
                 break
         if self._opaque:
             return None
-        self._hash.update(bytes(self._buffer))
+        self._flush()
         return str(self._hash.hexdigest())
 
     def _visit(self, obj: Any) -> None:
         cls = type(obj)
-        if cls in SCALARS:
+        if id(cls) in _SCALAR_IDS:
             self.scalar(obj)
             return
         known = self._seen.get(id(obj))
         if known is not None:
             self.token("ref", known)
             return
-        handler = handler_for(cls)
-        if handler not in _VALUE_HANDLERS:
+        self._visited += 1
+        _, handler, is_value = _resolved(cls)
+        if not is_value:
             self.remember(obj)
         mark = len(self._stack)
         try:
             handler(obj, self)
-        except Exception:  # noqa: BLE001 - a user's or a package's hook raised: its content is unknown
+        except Exception:
             del self._stack[mark:]
             self.opaque(obj)
 
-    # -- what handlers call ------------------------------------------------------------------
+    # -- what handlers write -----------------------------------------------------------------
 
-    def scalar(self, value: object) -> None:
+    def scalar(self, value: Any) -> None:
         """Write one exact scalar."""
+        if id(type(value)) in _TEXT_IDS and len(value) > _LONG:
+            self._write_long(value)
+            return
         self._buffer += marshal.dumps(value, MARSHAL_FORMAT)
         if len(self._buffer) > _FLUSH:
             self._flush()
 
-    def token(self, *parts: object) -> None:
-        """Write a typed marker: exact scalars only."""
+    def token(self, *parts: Any) -> None:
+        """Write a typed marker: exact scalars only, in lists and tuples too."""
         self._buffer += marshal.dumps(parts, MARSHAL_FORMAT)
         if len(self._buffer) > _FLUSH:
             self._flush()
@@ -102,6 +126,10 @@ class Walk:
     def memory(self, view: Any, nbytes: int) -> None:
         """Write a contiguous buffer without copying it."""
         self.token("memory", nbytes)
+        self.raw(view)
+
+    def raw(self, view: Any) -> None:
+        """Write more bytes of a buffer whose length a token has told."""
         self._flush()
         self._hash.update(view)
 
@@ -109,18 +137,82 @@ class Walk:
         """Visit these next, in this order."""
         self._stack.extend(reversed(list(objects)))
 
+    def copied(self, value: object) -> None:
+        """Write what an object handed out as a copy of its state: the identities inside mean nothing."""
+        part = Walk(self.scope)
+        digest = part.run(value)
+        self._opaque |= digest is None
+        self.token("copied", digest)
+
+    def bulk(self, values: list[Any] | tuple[Any, ...]) -> bool:
+        """Write a sequence at C speed where all its elements are scalars, or flat containers of one type."""
+        kinds = set(map(id, map(type, values)))
+        if kinds <= _SCALAR_IDS:
+            if kinds & _TEXT_IDS and _longest(kinds, values) > _LONG:
+                return False
+            self._marshalled(values)
+            return True
+        if len(values) < _BULK or len(kinds) != 1:
+            return False
+        kind = type(values[0])
+        if kind not in (dict, list, tuple) or not _all_flat(kind, values):
+            return False
+        return self._bulk_containers(kind, values)
+
+    def pure(self, root: Any) -> bytes | None:
+        """Digest of an immutable tuple or frozenset tree, ``None`` where anything in it could change.
+
+        Equal tuples get equal digests whether or not the program shares them, which the compiler
+        decides by folding constants.
+        """
+        known, stack = self._pure, [root]
+        while stack:
+            value = stack[-1]
+            if id(value) in known:
+                stack.pop()
+                continue
+            inner = [part for part in value if id(type(part)) not in _SCALAR_IDS]
+            if any(type(part) is not tuple and type(part) is not frozenset for part in inner):
+                self._know(value, None)
+                continue
+            pending = [part for part in inner if id(part) not in known]
+            if pending:
+                stack += pending
+            else:
+                self._know(value, _joined(value, known))
+        return known[id(root)]
+
+    # -- what handlers note ------------------------------------------------------------------
+
     def changeable(self, obj: object) -> None:
         """The object can be changed in place: whoever holds it shares the change."""
-        self.ids.add(id(obj))
+        if obj is not None:
+            self.ids.add(id(obj))
 
     def remember(self, obj: object) -> None:
+        """Tell the object once; further references to it are told as such."""
         self._seen[id(obj)] = len(self._seen)
         self._kept.append(obj)
+
+    def tell_again(self, obj: object) -> None:
+        """The object turned out to be a value: it is told in full wherever it stands."""
+        self._seen.pop(id(obj), None)
 
     def span(self, low: int, high: int) -> None:
         """The object owns or views the bytes at addresses ``[low, high)``."""
         if high > low:
             self.spans.append((low, high))
+
+    def shown_buffer(self, obj: Any) -> None:
+        """Note the memory that a non-empty object shows through the buffer protocol.
+
+        Only NumPy tells addresses; without it nobody but the owner and its memoryviews can share it.
+        """
+        numpy = loaded("numpy")
+        if numpy is not None and hasattr(numpy, "frombuffer"):
+            view = memoryview(obj)
+            array = numpy.frombuffer(view, numpy.uint8) if view.contiguous and view.nbytes else numpy.asarray(view)
+            self.span(*numpy.lib.array_utils.byte_bounds(array))
 
     def code(self, code: types.CodeType) -> None:
         """Code that runs in the user's namespace: note what it can load and bind there."""
@@ -132,35 +224,93 @@ class Walk:
 
     def opaque(self, obj: object) -> None:
         """The content cannot be known; what it refers to is still listed, without asking the object."""
+        self.hidden(obj)
+        if any(module_of(base) in _SHOWING_MEMORY for base in lineage_of(type(obj))):
+            try:
+                self.shown_buffer(obj)
+            except Exception:  # shows none, or one that NumPy cannot read
+                pass
+        self.referents(obj)
+
+    def hidden(self, obj: object) -> None:
+        """The content cannot be known, nor is what it holds of interest."""
         self._opaque = True
         self.changeable(obj)
-        self._list_referents(obj)
 
-    def unordered(self, objects: Iterable[Any]) -> list[bytes]:
-        """Sorted digests of parts whose order carries no meaning (a set's elements)."""
-        digests = []
-        for obj in objects:
-            part = Walk(self.scope)
-            digest = part.run(obj)
-            self._absorb(part)
-            self._opaque |= digest is None
-            digests.append((digest or "").encode())
-        return sorted(digests)
+    def referents(self, root: object) -> None:
+        """Note everything an object holds, as the garbage collector sees it."""
+        queue, seen = [root], {id(root)}
+        while queue:
+            for held in gc.get_referents(queue.pop()):
+                if id(held) in seen or id(type(held)) in _SCALAR_IDS or _is_module_dict(held, self.scope.namespace):
+                    continue
+                seen.add(id(held))
+                if len(seen) > _REFERENT_LIMIT:
+                    self.complete = False
+                    return
+                self._note_referent(held, queue)
 
-    def bulk(self, values: list[Any] | tuple[Any, ...]) -> bool:
-        """Write a sequence at C speed where all its elements are scalars, or flat containers of one type."""
-        kinds = set(map(type, values))
-        if kinds <= SCALARS:
-            self._marshalled(values)
-            return True
-        if len(values) < _BULK or len(kinds) != 1:
-            return False
-        kind = kinds.pop()
-        if kind not in (dict, list, tuple) or not _all_flat(kind, values):
-            return False
-        return self._bulk_containers(kind, values)
+    # -- sets --------------------------------------------------------------------------------
+
+    def in_order(self, objects: Iterable[Any]) -> list[Any]:
+        """A set's elements in an order that follows from their content, as far as a first look tells.
+
+        Elements that look alike stay in the set's own order: another process may then find another digest
+        for an equal set, which is a miss and no lie, since all of them are visited in full afterwards.
+        """
+        elements = list(objects)
+        if len(elements) < 2:
+            return elements
+        if self._depth:
+            return self._in_outlined_order(elements)
+        keys = [self._outline(element, _LOOKS[0]) for element in elements]
+        for allowance in _LOOKS[1:]:
+            repeated = {key for key, times in Counter(keys).items() if times > 1}
+            if not repeated or len(repeated) * allowance > _TIES:
+                break
+            for number, key in enumerate(keys):
+                if key in repeated:
+                    keys[number] += self._outline(elements[number], allowance)
+        return _sorted(elements, keys)
+
+    def _in_outlined_order(self, elements: list[Any]) -> list[Any]:
+        """The same for a set inside an outline, in bounded time; nothing of it where that does not suffice."""
+        few = len(elements) <= _FEW
+        if self._depth > _OUTLINE_DEPTH or len(elements) > _MANY:
+            return []
+        self._depth += not few  # of many elements, only the surface
+        keys = [self._outline(element, _FEW if few else _SURFACE) for element in elements]
+        self._depth -= not few
+        return _sorted(elements, keys)
+
+    def _outline(self, obj: Any, allowance: int) -> bytes:
+        """Digest of an object's first parts; leaves the stream and the numbering as they were."""
+        outer = self._hash, self._buffer, self._stack
+        known, limit = len(self._seen), self._visited + allowance
+        self._hash, self._buffer, self._stack = xxh3_128(), bytearray(), [obj]
+        self._depth += 1
+        before = self._visited
+        while self._stack and self._visited < limit and self._outlined < _OUTLINES:
+            self._visit(self._stack.pop())
+        self._flush()
+        found = self._hash.digest()
+        self._outlined += self._visited - before
+        self._visited = before
+        self._depth -= 1
+        while len(self._seen) > known:
+            self._seen.popitem()
+        self._hash, self._buffer, self._stack = outer
+        return found
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _write_long(self, value: str | bytes) -> None:
+        self.token("long", type(value).__name__, len(value))
+        if isinstance(value, bytes):
+            self.raw(value)
+            return
+        for start in range(0, len(value), _LONG):
+            self.raw(value[start : start + _LONG].encode("utf-32-le", "surrogatepass"))
 
     def _bulk_containers(self, kind: type, values: list[Any] | tuple[Any, ...]) -> bool:
         if kind is not tuple:
@@ -169,6 +319,7 @@ class Walk:
             if len(unique) != len(identities) or not unique.isdisjoint(self._seen):
                 return False  # shared parts: tell them one by one
             self._seen.update(zip(identities, count(len(self._seen))))
+            self._kept.append(values)
             self.ids |= unique
         self.token("flat", kind.__name__)
         self._marshalled(values)
@@ -177,69 +328,64 @@ class Walk:
     def _marshalled(self, values: list[Any] | tuple[Any, ...]) -> None:
         for start in range(0, len(values), _CHUNK):
             self._buffer += marshal.dumps(values[start : start + _CHUNK], MARSHAL_FORMAT)
-            self._flush()
+            if len(self._buffer) > _FLUSH:
+                self._flush()
 
-    def pure(self, value: Any, depth: int = 0) -> bytes | None:
-        """Digest of an immutable tuple or frozenset tree, ``None`` where anything in it could change.
-
-        Equal tuples get equal digests whether or not the program shares them, which the compiler
-        decides by folding constants.
-        """
-        if type(value) in SCALARS:
-            return marshal.dumps(value, MARSHAL_FORMAT)
-        if type(value) not in (tuple, frozenset) or depth > 40:
-            return None
-        if id(value) not in self._pure:
-            self._kept.append(value)
-            parts = [self.pure(part, depth + 1) for part in value]
-            known = [part for part in parts if part is not None]
-            if len(known) < len(parts):
-                self._pure[id(value)] = None
-            else:
-                ordered = known if type(value) is tuple else sorted(known)
-                joined = marshal.dumps((type(value).__name__, ordered), MARSHAL_FORMAT)
-                self._pure[id(value)] = xxh3_128(joined).digest()
-        return self._pure[id(value)]
+    def _know(self, value: Any, digest: bytes | None) -> None:
+        self._pure[id(value)] = digest
+        self._kept.append(value)
 
     def _flush(self) -> None:
-        self._hash.update(bytes(self._buffer))
+        self._hash.update(self._buffer)
         self._buffer.clear()
 
-    def _absorb(self, part: Walk) -> None:
-        self.ids |= part.ids
-        self.spans += part.spans
-        self.names |= part.names
-        self.stores |= part.stores
-        self.modules |= part.modules
-        self.packages |= part.packages
-        self.dynamic |= part.dynamic
-        self.environment |= part.environment
-        self.complete &= part.complete
-        self._kept += part._kept
-
-    def _list_referents(self, root: object) -> None:
-        """Note everything an opaque object holds, as the garbage collector sees it."""
-        queue, seen = [root], {id(root)}
-        while queue:
-            for held in gc.get_referents(queue.pop()):
-                if id(held) in seen or type(held) in SCALARS or _is_module_dict(held, self.scope.namespace):
-                    continue
-                seen.add(id(held))
-                if len(seen) > _REFERENT_LIMIT:
-                    self.complete = False
-                    return
-                self._note_referent(held, queue)
-
     def _note_referent(self, held: Any, queue: list[Any]) -> None:
-        if isinstance(held, types.CodeType):
+        cls = type(held)
+        if cls is types.CodeType:
             self.code(held)
-        elif isinstance(held, (type, types.ModuleType)):
+        elif issubclass(cls, types.ModuleType):
             return
-        elif handler_for(type(held)) is not _generic():
+        elif issubclass(cls, type) or handler_for(cls) is not _generic():
             self.children([held])  # known kinds list their own buffers and parts
         else:
             self.changeable(held)
             queue.append(held)
+
+
+class Parts(list):  # type: ignore[type-arg]
+    """A list made for the walk, of parts of an object: no object of the user's, so without an identity."""
+
+
+def _sorted(elements: list[Any], keys: list[bytes]) -> list[Any]:
+    return [elements[number] for number in sorted(range(len(elements)), key=keys.__getitem__)]
+
+
+def is_scalar(value: object) -> bool:
+    """Whether the value is of one of `SCALARS` exactly."""
+    return id(type(value)) in _SCALAR_IDS
+
+
+def fields(mapping: Any) -> Parts:
+    """A mapping made for the walk, told by its keys and values."""
+    return Parts([Parts(mapping.keys()), Parts(mapping.values())])
+
+
+def _joined(value: tuple[Any, ...] | frozenset[Any], known: dict[int, bytes | None]) -> bytes | None:
+    if type(value) is tuple and all(id(type(part)) in _SCALAR_IDS for part in value):
+        return xxh3_128(marshal.dumps(value, MARSHAL_FORMAT)).digest()
+    parts = []
+    for part in value:
+        digest = marshal.dumps(part, MARSHAL_FORMAT) if id(type(part)) in _SCALAR_IDS else known[id(part)]
+        if digest is None:
+            return None
+        parts.append((id(type(part)) in _SCALAR_IDS, digest))
+    ordered = parts if type(value) is tuple else sorted(parts)
+    return xxh3_128(marshal.dumps((type(value).__name__, ordered), MARSHAL_FORMAT)).digest()
+
+
+def _longest(kinds: set[int], values: Iterable[Any]) -> int:
+    texts = values if kinds <= _TEXT_IDS else (value for value in values if id(type(value)) in _TEXT_IDS)
+    return max(map(len, texts), default=0)
 
 
 def _all_flat(kind: type, values: Iterable[Any]) -> bool:
@@ -247,26 +393,28 @@ def _all_flat(kind: type, values: Iterable[Any]) -> bool:
         inner: Iterable[Any] = chain(chain.from_iterable(values), chain.from_iterable(map(dict.values, values)))
     else:
         inner = chain.from_iterable(values)
-    return set(map(type, inner)) <= SCALARS
+    return set(map(id, map(type, inner))) <= _SCALAR_IDS
 
 
-def _is_module_dict(obj: object, namespace: dict[str, Any]) -> bool:
+def _is_module_dict(obj: Any, namespace: dict[str, Any]) -> bool:
     return type(obj) is dict and (obj is namespace or ("__name__" in obj and "__spec__" in obj))
 
 
 # -- registry --------------------------------------------------------------------------------
 
+_Resolved = tuple[weakref.ref[type], Handler, bool]
+
 _BY_TYPE: dict[type, Handler] = {}
 _BY_NAME: dict[str, Handler] = {}  # "module.qualname", so that no package is imported to know it
-_RESOLVED: dict[type, Handler] = {}
+_RESOLVED: dict[int, _Resolved] = {}  # by identity of the class, which is not kept alive
 _VALUE_HANDLERS: set[Handler] = set()  # of immutable values, where sharing means nothing
 
 
 def handles(*kinds: type | str, value: bool = False) -> Callable[[Handler], Handler]:
-    """Register a handler for types, or for ``"module.QualifiedName"`` of types that may not be imported.
+    """Register a handler for types exactly, or for ``"module.QualifiedName"`` of types and their subclasses.
 
-    ``value=True`` marks kinds that are immutable through and through: equal copies and shared
-    references then get the same digest.
+    Names also serve for types that may not be imported. ``value=True`` marks kinds without an identity of
+    their own: equal copies and shared references then get the same digest.
     """
 
     def register(handler: Handler) -> Handler:
@@ -285,21 +433,26 @@ def handles(*kinds: type | str, value: bool = False) -> Callable[[Handler], Hand
 
 def handler_for(cls: type) -> Handler:
     """The handler of the nearest class in the method resolution order, else the generic one."""
-    handler = _RESOLVED.get(cls)
-    if handler is None:
+    return _resolved(cls)[1]
+
+
+def _resolved(cls: type) -> _Resolved:
+    found = _RESOLVED.get(id(cls))
+    if found is None or found[0]() is not cls:
         if len(_RESOLVED) > 10_000:  # classes made in a loop
             _RESOLVED.clear()
-        handler = _RESOLVED[cls] = _resolve(cls)
-    return handler
+        handler = _resolve(cls)
+        found = _RESOLVED[id(cls)] = (weakref.ref(cls), handler, handler in _VALUE_HANDLERS)
+    return found
 
 
 def _resolve(cls: type) -> Handler:
     import mlmagic.fingerprint.handlers  # noqa: F401 - registers the built-in family once
 
-    if cls in _BY_TYPE:
+    if type(cls) is type and cls in _BY_TYPE:
         return _BY_TYPE[cls]
-    for base in type.mro(cls) if cls is not type else [type]:
-        name = f"{base.__module__}.{base.__qualname__}"
+    for base in lineage_of(cls):
+        name = f"{module_of(base)}.{qualname_of(base)}"
         if name in _BY_NAME:
             return _BY_NAME[name]
     if issubclass(cls, type):
@@ -309,3 +462,11 @@ def _resolve(cls: type) -> Handler:
 
 def _generic() -> Handler:
     return _BY_TYPE[object]
+
+
+@handles(Parts, value=True)
+def write_parts(obj: list[Any], walk: Walk) -> None:
+    """Write parts without an identity of their own."""
+    walk.token("parts", len(obj))
+    if not walk.bulk(obj):
+        walk.children(obj)

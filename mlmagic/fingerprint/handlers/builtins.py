@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import array
+import collections
 import datetime
 import decimal
 import fractions
+import gc
 import marshal
 import pathlib
+import re
 import types
 import uuid
 import zoneinfo
 from typing import Any
 
-from mlmagic.fingerprint.walk import MARSHAL_FORMAT, SCALARS, Walk, handles
+from mlmagic.fingerprint.classes import module_of, qualname_of
+from mlmagic.fingerprint.walk import MARSHAL_FORMAT, Parts, Walk, handles, is_scalar
 
 
 @handles(list)
@@ -24,60 +28,47 @@ def write_list(obj: list[Any], walk: Walk) -> None:
         walk.children(obj)
 
 
-@handles(tuple, frozenset)
-def write_tuple(obj: tuple[Any, ...] | frozenset[Any], walk: Walk) -> None:
-    kind = type(obj).__name__
-    if len(obj) > 32 and set(map(type, obj)) <= SCALARS and kind == "tuple":
-        walk.token("scalars", kind, len(obj))
-        walk.bulk(obj)  # type: ignore[arg-type]
-        return
+@handles(tuple, value=True)
+def write_tuple(obj: tuple[Any, ...], walk: Walk) -> None:
+    """A value even where it holds changeable parts: those are told as shared, the tuple never is."""
     digest = walk.pure(obj)
     if digest is not None:
-        walk._seen.pop(id(obj), None)  # a value: told in full wherever it stands
-        walk.token("pure", kind, digest)
-    elif kind == "tuple":
-        walk.token("tuple", len(obj))
-        if not walk.bulk(obj):  # type: ignore[arg-type]
-            walk.children(obj)
+        walk.token("pure", "tuple", digest)
     else:
-        walk.token("frozenset", len(obj), walk.unordered(obj))
+        walk.token("tuple", len(obj))
+        if not walk.bulk(obj):
+            walk.children(obj)
+
+
+@handles(frozenset, value=True)
+def write_frozenset(obj: frozenset[Any], walk: Walk) -> None:
+    digest = walk.pure(obj)
+    if digest is not None:
+        walk.token("pure", "frozenset", digest)
+    else:
+        walk.token("frozenset", len(obj))
+        walk.children(walk.in_order(obj))
 
 
 @handles(set)
 def write_set(obj: set[Any], walk: Walk) -> None:
     walk.changeable(obj)
-    if set(map(type, obj)) <= SCALARS:
-        walk.token("set", sorted(marshal.dumps(part, MARSHAL_FORMAT) for part in obj))
+    if all(map(is_scalar, obj)):
+        walk.token("set", len(obj))
+        walk.children([Parts(sorted(marshal.dumps(part, MARSHAL_FORMAT) for part in obj))])
     else:
-        walk.token("objects", len(obj), walk.unordered(obj))
+        walk.token("objects", len(obj))
+        walk.children(walk.in_order(obj))
 
 
 @handles(dict)
 def write_dict(obj: dict[Any, Any], walk: Walk) -> None:
     walk.changeable(obj)
     walk.token("dict", len(obj))
-    walk.children(_flattened(obj))
-
-
-def _flattened(obj: dict[Any, Any]) -> tuple[list[Any], list[Any]] | list[Any]:
-    keys, values = list(obj), list(obj.values())
-    if len(keys) > 8:
-        return Keys(keys), Values(values)
-    return [part for pair in zip(keys, values, strict=True) for part in pair]
-
-
-class Keys(list):  # type: ignore[type-arg]
-    """The keys, or values, of a dict: a part of it, not an object of the user's."""
-
-
-Values = Keys
-
-
-@handles(Keys)
-def write_dict_part(obj: list[Any], walk: Walk) -> None:
-    walk.token("part", len(obj))
-    if not walk.bulk(obj):
-        walk.children(obj)
+    if len(obj) > 8:  # long enough for two passes at C speed to pay
+        walk.children([Parts(obj), Parts(obj.values())])
+    else:
+        walk.children([part for pair in obj.items() for part in pair])
 
 
 @handles(bytearray)
@@ -85,6 +76,7 @@ def write_bytearray(obj: bytearray, walk: Walk) -> None:
     walk.changeable(obj)
     walk.token("bytearray")
     walk.memory(obj, len(obj))
+    walk.shown_buffer(obj)
 
 
 @handles(array.array)
@@ -93,14 +85,24 @@ def write_array(obj: array.array[Any], walk: Walk) -> None:
     walk.token("array.array", obj.typecode, len(obj))
     address, length = obj.buffer_info()
     walk.span(address, address + length * obj.itemsize)
-    walk.memory(memoryview(obj).cast("B") if length else b"", length * obj.itemsize)
+    walk.memory(obj, length * obj.itemsize)
 
 
 @handles(memoryview)
 def write_memoryview(obj: memoryview, walk: Walk) -> None:
+    """What it shows; who owns it shares every change."""
     walk.changeable(obj)
+    walk.changeable(obj.obj)
     walk.token("memoryview", obj.format, obj.shape, obj.readonly)
-    walk.children([obj.obj])
+    walk.memory(obj if obj.c_contiguous else obj.tobytes(), obj.nbytes)
+    walk.shown_buffer(obj)
+
+
+@handles(collections.deque)
+def write_deque(obj: collections.deque[Any], walk: Walk) -> None:
+    walk.changeable(obj)
+    walk.token("deque", len(obj), obj.maxlen)
+    walk.children([Parts(obj)])
 
 
 @handles(
@@ -111,25 +113,26 @@ def write_memoryview(obj: memoryview, walk: Walk) -> None:
     datetime.timezone,
     decimal.Decimal,
     fractions.Fraction,
-    uuid.UUID,
     zoneinfo.ZoneInfo,
     range,
     slice,
-    pathlib.PosixPath,
-    pathlib.WindowsPath,
-    pathlib.PurePosixPath,
-    pathlib.PureWindowsPath,
-    "re.Pattern",
     value=True,
 )
 def write_value(obj: Any, walk: Walk) -> None:
-    """Immutable values, told by their constructor and its arguments."""
-    walk.token("value", type(obj).__module__, type(obj).__qualname__)
-    if isinstance(obj, pathlib.PurePath):
-        walk.token(str(obj))
-        return
-    made = obj.__reduce_ex__(4)
-    walk.children([made[0], *made[1]] if isinstance(made, tuple) else [made])
+    """Immutable values, told by their constructor's arguments."""
+    walk.token("value", module_of(type(obj)), qualname_of(type(obj)))
+    walk.children([Parts(obj.__reduce_ex__(4)[1])])
+
+
+@handles(pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath, uuid.UUID, value=True)
+def write_named_value(obj: Any, walk: Walk) -> None:
+    """Immutable values whose text is all there is to them."""
+    walk.token("value", qualname_of(type(obj)), str(obj))
+
+
+@handles(re.Pattern, value=True)
+def write_pattern(obj: re.Pattern[Any], walk: Walk) -> None:
+    walk.token("pattern", obj.pattern, obj.flags)
 
 
 @handles(type(Ellipsis), type(NotImplemented), value=True)
@@ -139,14 +142,39 @@ def write_singleton(obj: Any, walk: Walk) -> None:
 
 @handles(types.MappingProxyType)
 def write_proxy(obj: Any, walk: Walk) -> None:
+    """The mapping behind it, as the garbage collector knows it: asking the proxy would ask the mapping."""
     walk.token("mappingproxy")
-    walk.children([dict(obj)])
+    walk.children(gc.get_referents(obj))
 
 
 @handles("builtins.dict_keys", "builtins.dict_values", "builtins.dict_items")
 def write_view(obj: Any, walk: Walk) -> None:
-    """A live view: content and identity are those of its dict, which the garbage collector knows."""
-    walk.token("view", type(obj).__name__, len(obj))
+    """What a live view shows of its dict, which the garbage collector knows."""
+    (owner,) = gc.get_referents(obj)
     walk.changeable(obj)
-    walk.children([obj.mapping.copy() if isinstance(obj.mapping, dict) else list(obj)])
-    walk._list_referents(obj)
+    walk.changeable(owner)
+    kind = next(name for name in ("dict_keys", "dict_values", "dict_items") if name in type(obj).__name__)
+    walk.token("view", type(obj).__name__, dict.__len__(owner))
+    keys = dict_keys(owner)
+    shown = [] if kind == "dict_values" else [Parts(keys)]
+    if kind != "dict_keys":
+        shown.append(Parts(dict.__getitem__(owner, key) for key in keys))
+    walk.children(shown)
+
+
+def dict_keys(obj: dict[Any, Any]) -> list[Any]:
+    """The keys in the order that iteration has, without an overridden ``__iter__`` having a say."""
+    ordered = issubclass(type(obj), collections.OrderedDict)
+    return list(collections.OrderedDict.__iter__(obj) if ordered else dict.__iter__(obj))
+
+
+@handles(types.CellType)
+def write_cell(obj: types.CellType, walk: Walk) -> None:
+    """What functions share: a change of the variable is seen by all of them."""
+    walk.changeable(obj)
+    try:
+        content = [obj.cell_contents]
+    except ValueError:  # not bound yet
+        content = []
+    walk.token("cell", len(content))
+    walk.children(content)

@@ -9,7 +9,8 @@ from typing import Any
 
 from xxhash import xxh3_128
 
-from mlmagic.fingerprint.walk import Walk, handles
+from mlmagic.fingerprint.classes import bases_of, members_of, module_of, qualname_of
+from mlmagic.fingerprint.walk import Parts, Walk, fields, handles
 
 # Names in a class that Python or the act of looking puts there; none is the user's content.
 _CLASS_NOISE = frozenset(
@@ -25,19 +26,20 @@ def is_users(module: str | None) -> bool:
 
 @handles(types.FunctionType)
 def write_function(obj: types.FunctionType, walk: Walk) -> None:
-    walk.changeable(obj)
     home = obj.__globals__.get("__name__")
     in_namespace = obj.__globals__ is walk.scope.namespace or is_users(home)
     local = isinstance(home, str) and walk.scope.is_local(home)
     if not in_namespace and not local and _found_by_name(obj, home):
         _by_name(obj, home, walk)
         return
+    walk.changeable(obj)
+    walk.changeable(obj.__dict__)
     if local:
         walk.modules.add(str(home))
     if in_namespace:
         walk.code(obj.__code__)
     walk.token("function", obj.__name__, code_digest(obj.__code__))
-    walk.children([obj.__defaults__, obj.__kwdefaults__, *_cells(obj), _attributes(obj)])
+    walk.children([obj.__defaults__, obj.__kwdefaults__, obj.__closure__, _annotations(obj), _attributes(obj)])
 
 
 def _found_by_name(obj: types.FunctionType, home: object) -> bool:
@@ -49,24 +51,19 @@ def _found_by_name(obj: types.FunctionType, home: object) -> bool:
 
 def _by_name(obj: types.FunctionType, home: object, walk: Walk) -> None:
     walk.packages.add(str(home).partition(".")[0])
-    walk.ids.discard(id(obj))
     walk.token("named", str(home), obj.__code__.co_qualname)
-    wrapped = getattr(obj, "__wrapped__", None)
-    walk.children([*_cells(obj)] if wrapped is None else [wrapped, *_cells(obj)])
+    walk.children([obj.__dict__.get("__wrapped__"), obj.__closure__])
 
 
-def _cells(obj: types.FunctionType) -> list[Any]:
-    contents: list[Any] = []
-    for cell in obj.__closure__ or ():
-        try:
-            contents.append(cell.cell_contents)
-        except ValueError:  # not bound yet
-            contents.append("<empty cell>")
-    return contents
+def _annotations(obj: types.FunctionType) -> Any:
+    """From Python 3.14 on, computing them runs the user's code; what computes them stands for them."""
+    return getattr(obj, "__annotate__", None) if sys.version_info >= (3, 14) else obj.__annotations__
 
 
-def _attributes(obj: types.FunctionType) -> dict[str, Any] | None:
-    return dict(sorted(obj.__dict__.items())) or None
+def _attributes(obj: Any) -> Parts:
+    """Documentation and what was set on the function; its own dict has an order that means nothing."""
+    attributes = vars(obj)
+    return Parts([obj.__doc__, fields({name: attributes[name] for name in sorted(attributes)})])
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -98,24 +95,29 @@ def code_digest(code: types.CodeType) -> str:
 
 def _update(digest: Any, code: types.CodeType) -> None:
     signature = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
-    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
-    digest.update(repr((signature, names)).encode("utf-8", "surrogatepass"))
+    names = (code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    head = repr((signature, names, len(code.co_code), len(code.co_consts)))
+    digest.update(head.encode("utf-8", "surrogatepass"))
     digest.update(code.co_code)
     digest.update(getattr(code, "co_exceptiontable", b""))
     for constant in code.co_consts:
-        _update_constant(digest, constant)
+        digest.update(_constant(constant))
 
 
-def _update_constant(digest: Any, constant: Any) -> None:
+def _constant(constant: Any) -> bytes:
+    """One constant, in full: equal only for equal type and value, whatever the order of a set."""
+    kind = type(constant).__name__
     if isinstance(constant, types.CodeType):
-        _update(digest, constant)
-    elif isinstance(constant, (tuple, frozenset)):
-        digest.update(f"{type(constant).__name__}{len(constant)}".encode())
-        parts = constant if isinstance(constant, tuple) else sorted(constant, key=repr)
-        for part in parts:
-            _update_constant(digest, part)
+        content = code_digest(constant)
+    elif isinstance(constant, tuple):
+        content = repr(list(map(_constant, constant)))
+    elif isinstance(constant, frozenset):
+        content = repr(sorted(map(_constant, constant)))
+    elif type(constant) is int:
+        content = hex(constant)  # the decimal form of a very long one is refused
     else:
-        digest.update(f"{type(constant).__name__}:{constant!r};".encode("utf-8", "surrogatepass"))
+        content = repr(constant)
+    return f"{kind}:{content};".encode("utf-8", "surrogatepass")
 
 
 @handles(types.CodeType, value=True)
@@ -124,18 +126,19 @@ def write_code(obj: types.CodeType, walk: Walk) -> None:
     walk.token("code", code_digest(obj))
 
 
-@handles(types.MethodType)
+@handles(types.MethodType, value=True)
 def write_method(obj: types.MethodType, walk: Walk) -> None:
+    """Made anew at each access, so only what it binds has an identity."""
     walk.token("method")
     walk.children([obj.__func__, obj.__self__])
 
 
-@handles(types.BuiltinFunctionType)
+@handles(types.BuiltinFunctionType, value=True)
 def write_builtin(obj: types.BuiltinFunctionType, walk: Walk) -> None:
     owner = obj.__self__
-    walk.token("builtin", obj.__module__, obj.__qualname__)
-    if owner is not None and not isinstance(owner, types.ModuleType):
-        walk.children([owner])
+    bound = [] if owner is None or issubclass(type(owner), types.ModuleType) else [owner]
+    walk.token("builtin", obj.__module__, obj.__name__, len(bound))
+    walk.children(bound)
 
 
 @handles(
@@ -151,7 +154,7 @@ def write_named(obj: Any, walk: Walk) -> None:
     walk.token("named", type(obj).__name__, getattr(obj, "__qualname__", None) or obj.__name__)
 
 
-@handles(types.MethodWrapperType)
+@handles(types.MethodWrapperType, value=True)
 def write_method_wrapper(obj: Any, walk: Walk) -> None:
     walk.token("method-wrapper", obj.__name__)
     walk.children([obj.__self__])
@@ -159,28 +162,44 @@ def write_method_wrapper(obj: Any, walk: Walk) -> None:
 
 @handles(staticmethod, classmethod)
 def write_wrapper(obj: Any, walk: Walk) -> None:
+    walk.changeable(obj)
     walk.token(type(obj).__name__)
     walk.children([obj.__func__])
 
 
 @handles(property)
 def write_property(obj: property, walk: Walk) -> None:
+    walk.changeable(obj)
     walk.token("property")
     walk.children([obj.fget, obj.fset, obj.fdel])
+
+
+@handles("functools.cached_property")
+def write_cached_property(obj: functools.cached_property[Any], walk: Walk) -> None:
+    """By its function: before Python 3.12 it also holds a lock."""
+    walk.changeable(obj)
+    attributes = vars(obj)
+    walk.token("cached property", attributes.get("attrname"))
+    walk.children([attributes.get("func"), attributes.get("__doc__")])
 
 
 @handles("functools.partial")
 def write_partial(obj: functools.partial[Any], walk: Walk) -> None:
     walk.changeable(obj)
+    own = functools.partial.__dict__
+    attributes = own["__dict__"].__get__(obj)
+    walk.changeable(attributes)
     walk.token("partial")
-    walk.children([obj.func, obj.args, obj.keywords])
+    parts = [own[name].__get__(obj) for name in ("func", "args", "keywords")]
+    walk.children([type(obj), *parts, fields(attributes)])
 
 
 @handles("functools._lru_cache_wrapper")
 def write_cached(obj: Any, walk: Walk) -> None:
     """What the cache holds follows from the function: only the function is content."""
+    walk.changeable(obj)
     walk.token("lru_cache")
-    walk.children([obj.__wrapped__])
+    walk.children([obj.__wrapped__, _attributes(obj)])
 
 
 @handles(types.ModuleType)
@@ -195,17 +214,20 @@ def write_module(obj: types.ModuleType, walk: Walk) -> None:
 
 @handles(type)
 def write_class(obj: type, walk: Walk) -> None:
-    module = obj.__module__
-    walk.token("class", obj.__qualname__)
-    if not is_users(module):
-        walk.token("of", module)
-        if walk.scope.is_local(module):
-            walk.modules.add(module)
-        elif module != "builtins":
-            walk.packages.add(module.partition(".")[0])
+    module = module_of(obj)
+    if is_users(module):
+        _write_users_class(obj, walk)
         return
-    walk.changeable(obj)
-    members = {name: value for name, value in vars(obj).items() if name not in _CLASS_NOISE}
-    walk.token(sorted(members))
-    walk.children([type(obj), *obj.__bases__, *(members[name] for name in sorted(members))])
+    walk.token("class", qualname_of(obj), module)
+    if walk.scope.is_local(module):
+        walk.modules.add(module)
+    elif module != "builtins":
+        walk.packages.add(module.partition(".")[0])
 
+
+def _write_users_class(obj: type, walk: Walk) -> None:
+    walk.changeable(obj)
+    members = members_of(obj)
+    names = sorted(name for name in members if name not in _CLASS_NOISE)
+    walk.token("users class", qualname_of(obj), names, len(bases_of(obj)))
+    walk.children([type(obj), *bases_of(obj), *(members[name] for name in names)])

@@ -10,8 +10,8 @@ from mlmagic.fingerprint.walk import Walk, handles
 
 @handles("matplotlib.artist.Artist")
 def write_artist(obj: Any, walk: Walk) -> None:
-    walk._opaque = True
-    figure = instance_dict(obj).get("_parent_figure") or instance_dict(obj).get("figure")
-    walk.changeable(obj)
+    walk.hidden(obj)
+    attributes = instance_dict(obj)
+    figure = attributes.get("_parent_figure") or attributes.get("figure")
     if figure is not None:
         walk.changeable(figure)
