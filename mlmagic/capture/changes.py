@@ -20,27 +20,32 @@ class Changes:
     facts: CellFacts
     reach: Reach
     ledger: Ledger
+    attributes: frozenset[str]  # used by the cell and by the code behind what it reads
 
-    def find(self) -> None:
+    def find(self, upset_elsewhere: list[Snapshot]) -> list[Snapshot]:
+        """Write what changed; returns what it shared with others.
+
+        `upset_elsewhere` are footprints of objects outside of the namespace that may have changed.
+        """
         entries = self.names.entries
         touched = {name: entries[name].snapshot for name in self.reach.reads if name in entries}
         touched = {name: seen for name, seen in touched.items() if not seen.constant}
         bound, gone = self.names.rebound()
         checked = {*bound, *gone}
         # A rebound name's old object may have been changed before it was let go of.
-        upset = [seen for name, seen in touched.items() if name in checked]
+        upset = upset_elsewhere + [seen for name, seen in touched.items() if name in checked]
         for name in self._suspects(touched, checked):
-            if self._recheck(name) and name in touched:
+            if (self._recheck(name) or self._reaches_leaves(name)) and name in touched:
                 upset.append(touched[name])
             checked.add(name)
         if upset:
             for name in self.names.sharing(upset, checked):
                 self._recheck(name)
         for name in gone:
-            self.ledger.write("variable", name, None, "delete")
-            del entries[name]
+            self.names.forget(name, self.ledger.write("variable", name, None, "delete"))
         for name, value in bound.items():
             write_variable(self.names, self.ledger, name, self.names.look(value), "bind")
+        return upset
 
     def _suspects(self, touched: dict[str, Snapshot], checked: set[str]) -> list[str]:
         """Names that still refer to an object at the same address, whose content may be another.
@@ -54,13 +59,27 @@ class Changes:
         replaced = [name for name in possible if name not in touched and not entries[name].anchored]
         return [name for name in (*touched, *replaced) if name not in checked]
 
+    def _shares_otherwise(self, name: str, before: Snapshot, now: Snapshot) -> bool:
+        """Whether equal content is shared with other names than before: `d["x"] = list(d["x"])` cuts an alias."""
+        others = (entry.snapshot for other, entry in self.names.entries.items() if other != name)
+        return any(before.overlaps(other) != now.overlaps(other) for other in others if not other.constant)
+
+    def _reaches_leaves(self, name: str) -> bool:
+        """Whether a backward pass from here may have changed tensors that are no part of its own content."""
+        if "torch" not in self.names.entries[name].snapshot.packages:
+            return False
+        value = self.names.namespace[name]
+        return "backward" in self.attributes or getattr(value, "grad_fn", None) is not None
+
     def _recheck(self, name: str) -> bool:
-        """Look at a name again; whether its content, or what it shares with others, changed."""
+        """Look at a name again; whether its content, or the objects inside, are others now."""
         entry, value = self.names.entries[name], self.names.namespace[name]
-        seen = self.names.look(value)
-        if not seen.opaque and seen.fingerprint == entry.snapshot.fingerprint:
-            self.names.entries[name] = entry_for(entry.version_id, value, seen)
-            return seen.ids != entry.snapshot.ids or seen.spans != entry.snapshot.spans
+        seen, before = self.names.look(value), entry.snapshot
+        if not seen.opaque and seen.fingerprint == before.fingerprint:
+            same = seen.ids == before.ids and seen.spans == before.spans
+            if same or not self._shares_otherwise(name, before, seen):
+                self.names.entries[name] = entry_for(entry.version_id, value, seen)
+                return not same
         self.ledger.read(entry.version_id, self.reach.reads.get(name, "closure"))
         write_variable(self.names, self.ledger, name, seen, "mutate")
         return True
@@ -73,3 +92,4 @@ def write_variable(
     value = names.namespace[name]
     made = ledger.write("variable", name, seen.fingerprint, how, describe(name, value), version_id=version_id)
     names.entries[name] = entry_for(made, value, seen)
+    names.gone.pop(name, None)

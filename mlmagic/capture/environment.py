@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from xxhash import xxh3_128
 
@@ -14,12 +15,23 @@ _GIT_PATIENCE = 2.0  # seconds; a slow file system must not hold up loading
 CWD, IMPORT_PATH = "cwd", "sys.path"
 
 
-def settings() -> dict[str, str]:
-    """Environment variables, working folder and import path, as digests: values are never kept."""
-    found = {name: _digest(value) for name, value in os.environ.items()}
-    found[CWD] = _digest(_working_folder())
-    found[IMPORT_PATH] = _digest("\0".join(map(str, sys.path)))
-    return found
+class ProcessSettings:
+    """Environment variables, working folder and import path, as digests: values are never written down."""
+
+    def __init__(self) -> None:
+        self._plain: tuple[Any, ...] = ()
+        self._digests: dict[str, str] = {}
+
+    def digests(self) -> dict[str, str]:
+        """Digest of each setting as it is now. Cheap where nothing changed: it happens twice per cell."""
+        variables = getattr(os.environ, "_data", os.environ)  # as the system has them, not decoded
+        plain = (dict(variables), _working_folder(), list(sys.path))
+        if plain != self._plain:
+            self._plain = plain
+            self._digests = {name: _digest(value) for name, value in os.environ.items()}
+            self._digests[CWD] = _digest(plain[1])
+            self._digests[IMPORT_PATH] = _digest("\0".join(map(str, sys.path)))
+        return self._digests
 
 
 def _digest(value: str) -> str:

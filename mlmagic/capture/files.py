@@ -1,4 +1,4 @@
-"""Files a cell opened: seen through the interpreter's audit events, hashed when the cell is over.
+"""Files a cell used: seen through the interpreter's audit events, hashed when the cell is over.
 
 CPython offers no way to remove an audit hook, so one is added per process and does nothing while no
 watch is active.
@@ -11,8 +11,9 @@ import re
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from mlmagic.capture.modules import is_installed
@@ -20,13 +21,11 @@ from mlmagic.fingerprint import file_fingerprint
 
 HASH_LIMIT = 4 << 30  # bytes; a larger file counts as unknown content
 _WRITING = os.O_WRONLY | os.O_RDWR
+_FOLDER_LIMIT = 1_000  # files told one by one when their folder is moved or removed
 _IGNORED = re.compile(
-    r"^/(proc|dev|sys)/|/\.(mlmagic|ipython|jupyter|git)(/|$)|/__pycache__/|\.pyc$|/jupyter/runtime/"
+    r"^/(proc|dev|sys|etc|usr/share|usr/lib)/|/\.(mlmagic|ipython|jupyter|git)(/|$)|/__pycache__/|\.pyc$|/jupyter/runtime/"
     r"|/\.cache/(matplotlib|fontconfig|pip)/|/ipykernel_\d+/|/\.config/|fontlist-v\d+"
 )
-
-_QUOTED = re.compile(r"'([^'\n]+)'")
-_LONGEST_TEXT, _LONGEST_PATH = 10_000, 1_000
 
 _watch: FileWatch | None = None
 _hooked = False
@@ -38,7 +37,7 @@ def _audit(event: str, args: tuple[Any, ...]) -> None:
         return
     try:
         _EVENTS[event](watch, args)
-    except Exception:  # noqa: BLE001 - the user's open() must never fail for our sake
+    except Exception:
         watch.failures += 1
 
 
@@ -54,17 +53,39 @@ class FileUse:
 
 
 class FileWatch:
-    """Collects the files that the running cell reads, writes, renames and removes."""
+    """Collects the files that the running cell reads, writes, renames and removes.
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    Attributes
+    ----------
+    uses : dict
+        Absolute path -> what happened to it.
+    folders : set of str
+        Folders whose content was listed.
+    write_lines : set of int
+        Lines of the cell whose statements opened files for writing.
+    relative : bool
+        A relative path was used: the working folder matters.
+    unseen : bool
+        Something may have used files where the interpreter does not see it: another process, a native library.
+    """
+
+    def __init__(self, namespace: dict[str, Any], root: str, is_house: Callable[[int], bool]) -> None:
         self.active = False
         self.failures = 0
-        self.uses: dict[str, FileUse] = {}
-        self.write_lines: set[int] = set()  # lines of the cell whose statements opened files for writing
-        self.relative = False  # a relative path was used: the working folder matters
         self._namespace = namespace
-        self._house = frozenset(thread.ident for thread in threading.enumerate())
+        self._root = root + os.sep
+        self._is_house = is_house
+        self._clear()
+
+    def _clear(self) -> None:
+        self.uses: dict[str, FileUse] = {}
+        self.folders: set[str] = set()
+        self.write_lines: set[int] = set()
+        self.relative = False
+        self.unseen = False
+        self._databases: dict[str, tuple[int, int]] = {}
         self._me = threading.get_ident()
+        self._strangers: dict[int, bool] = {}
 
     def start(self) -> None:
         global _watch, _hooked
@@ -80,13 +101,21 @@ class FileWatch:
             _watch = None
 
     def begin(self) -> None:
-        self.uses, self.write_lines, self.relative = {}, set(), False
-        self._me = threading.get_ident()
+        self._clear()
         self.active = True
 
     def end(self) -> dict[str, FileUse]:
+        """What happened to each file that holds data."""
         self.active = False
+        for path, state in self._databases.items():
+            use = self.uses[path]
+            if use.written or _state(path) != state:
+                use.read, use.written = use.existed, True
+            else:
+                use.read = True
         return {path: use for path, use in self.uses.items() if self._is_data(path)}
+
+    # -- events ------------------------------------------------------------------------------
 
     def on_open(self, args: tuple[Any, ...]) -> None:
         path, mode, flags = args
@@ -95,29 +124,74 @@ class FileWatch:
             return
         writing = any(sign in mode for sign in "wax+") if isinstance(mode, str) else bool(flags & _WRITING)
         if not writing:
-            use.read = True
+            use.read |= not use.written
             return
         keeps = ("a" in mode or "+" in mode and "w" not in mode) if isinstance(mode, str) else not flags & os.O_TRUNC
         if keeps and use.existed and not use.written:
             use.read = True
-        self._on_write(os.fspath(path), use)
+        self._on_write(path, use)
 
-    def on_remove(self, args: tuple[Any, ...]) -> None:
+    def on_truncate(self, args: tuple[Any, ...]) -> None:
+        self.on_open((args[0], None, os.O_RDWR))
+
+    def on_database(self, args: tuple[Any, ...]) -> None:
+        """SQLite opens its file natively, and may or may not write to it."""
+        if args[0] in (":memory:", b":memory:", ""):
+            return
         use = self._use(args[0])
         if use is not None:
+            path = self._full(args[0])
+            self._databases.setdefault(path, _state(path))
+
+    def on_remove(self, args: tuple[Any, ...]) -> None:
+        path = _in_folder(args[0], args[1] if len(args) > 1 else -1)
+        use = self._use(path)
+        if use is not None:
             use.removed, use.written = True, False
+            self._note_line()
 
     def on_rename(self, args: tuple[Any, ...]) -> None:
-        self.on_remove(args[:1])
-        use = self._use(args[1])
+        source, target = (_in_folder(path, place) for path, place in zip(args[:2], (*args[2:4], -1, -1), strict=False))
+        for old, new in _moved(source, target):
+            self._on_copy(old, new)
+            self.on_remove((old,))
+
+    def on_link(self, args: tuple[Any, ...]) -> None:
+        source = args[0]
+        if not os.path.isabs(os.fsdecode(source)) and not os.path.exists(source):  # relative to the link
+            source = os.path.join(os.path.dirname(os.fsdecode(args[1])), os.fsdecode(source))
+        self._on_copy(source, args[1])
+
+    def on_remove_tree(self, args: tuple[Any, ...]) -> None:
+        for path in _files_below(args[0]):
+            self.on_remove((path,))
+
+    def on_list(self, args: tuple[Any, ...]) -> None:
+        if not isinstance(args[0], int) and self._use_counts() and not _is_importing():
+            self.folders.add(self._full(args[0] if args[0] is not None else "."))
+
+    def on_process(self, args: tuple[Any, ...]) -> None:
+        self.unseen = True
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _on_copy(self, source: Any, target: Any) -> None:
+        """The content of `source` is that of `target` now."""
+        use = self._use(source)
+        if use is not None and use.existed and not use.written:
+            use.read = True
+            use.before = use.before or self._quietly_hashed(source)
+        use = self._use(target)
         if use is not None:
-            self._on_write(args[1], use)
-            use.removed = False
+            self._on_write(target, use)
 
     def _on_write(self, path: Any, use: FileUse) -> None:
-        if use.read and not use.written and use.existed:
+        if use.read and not use.written and use.existed and use.before is None:
             use.before = self._quietly_hashed(path)
         use.written, use.removed = True, False
+        self._note_line()
+
+    def _note_line(self) -> None:
         line = self._cell_line()
         if line is not None:
             self.write_lines.add(line)
@@ -125,66 +199,110 @@ class FileWatch:
     def _quietly_hashed(self, path: Any) -> tuple[str | None, int | None]:
         self.active = False
         try:
-            return file_fingerprint(path, HASH_LIMIT)
+            return file_fingerprint(os.fsdecode(path), HASH_LIMIT)
         finally:
             self.active = True
 
-    def _use(self, path: Any) -> FileUse | None:
-        if isinstance(path, int) or not isinstance(path, (str, bytes, os.PathLike)):
-            return None
-        ident = threading.get_ident()
-        if ident != self._me and ident in self._house:
-            return None  # the kernel's own threads: history, heartbeat, output
+    def _full(self, path: Any) -> str:
         name = os.fsdecode(path)
         self.relative |= not os.path.isabs(name)
-        full = os.path.abspath(name)
+        return os.path.abspath(name)
+
+    def _use(self, path: Any) -> FileUse | None:
+        if isinstance(path, int) or not isinstance(path, (str, bytes, os.PathLike)) or not self._use_counts():
+            return None
+        full = self._full(path)
         if full not in self.uses:
+            if os.path.isdir(full):
+                return None
             self.uses[full] = FileUse(existed=os.path.exists(full))
         return self.uses[full]
 
+    def _use_counts(self) -> bool:
+        """Not what the kernel's own threads do: history, heartbeat, output."""
+        ident = threading.get_ident()
+        if ident == self._me:
+            return True
+        if ident not in self._strangers:
+            self._strangers[ident] = self._is_house(ident)
+        return not self._strangers[ident]
+
     def _cell_line(self) -> int | None:
         """The line of the cell's own text that is being executed."""
-        frame = sys._getframe()
+        frame: FrameType | None = sys._getframe()
         line = None
         while frame is not None:
             if frame.f_globals is self._namespace and frame.f_code.co_name in ("<module>", "<cell line: 0>"):
                 line = frame.f_lineno
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return line
 
     def _is_data(self, path: str) -> bool:
         if _IGNORED.search(path) or is_installed(path) or os.path.isdir(path):
             return False
-        if path.endswith(".py"):
+        use = self.uses[path]
+        if path.endswith(".py") and not use.written and not use.removed:  # an import; it reads a module
             return not any(getattr(module, "__file__", None) == path for module in list(sys.modules.values()))
-        gone = not os.path.exists(path)
-        return not (gone and path.startswith(tempfile.gettempdir())) and not (gone and not self.uses[path].existed)
+        if os.path.exists(path):
+            return True
+        return use.existed and (path.startswith(self._root) or not path.startswith(tempfile.gettempdir()))
 
 
-_EVENTS = {
+_EVENTS: dict[str, Callable[[FileWatch, tuple[Any, ...]], None]] = {
     "open": FileWatch.on_open,
+    "os.truncate": FileWatch.on_truncate,
     "os.remove": FileWatch.on_remove,
     "os.rename": FileWatch.on_rename,
+    "os.link": FileWatch.on_link,
+    "os.symlink": FileWatch.on_link,
+    "shutil.rmtree": FileWatch.on_remove_tree,
+    "os.listdir": FileWatch.on_list,
+    "os.scandir": FileWatch.on_list,
+    "sqlite3.connect": FileWatch.on_database,
+    "subprocess.Popen": FileWatch.on_process,
+    "os.system": FileWatch.on_process,
+    "os.posix_spawn": FileWatch.on_process,
+    "os.fork": FileWatch.on_process,
+    "os.forkpty": FileWatch.on_process,
 }
 
 
-def natively_used(strings: tuple[str, ...], values: list[object], since: float) -> dict[str, FileUse]:
-    """Files that native readers (Arrow, DuckDB, polars, HDF5) may have opened unseen by Python.
-
-    An upper bound of what was read: every string the cell can load that names an existing file, alone or
-    below a folder that another string or path names, and every quoted file in SQL text. A file that
-    changed after the moment `since` (seconds since the epoch) was written.
-    """
-    texts = [*strings, *(os.fspath(value) for value in values if isinstance(value, (str, Path)))]
-    texts = [text for text in texts if len(text) < _LONGEST_TEXT]
-    quoted = [part for text in texts for part in _QUOTED.findall(text)]
-    named = [text for text in dict.fromkeys([*texts, *quoted]) if 0 < len(text) < _LONGEST_PATH and "\0" not in text]
-    folders = [text for text in named if os.path.isdir(text)][:20]
-    below = [path for base in folders for text in named[:200] for path in (os.path.join(base, text), base + text)]
-    found = {os.path.abspath(path) for path in [*named, *below] if os.path.isfile(path)}
-    return {path: _native_use(path, since) for path in found}
+def _state(path: str) -> tuple[int, int]:
+    """Time of change and size; zeros where there is no file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
-def _native_use(path: str, since: float) -> FileUse:
-    changed = os.stat(path).st_mtime >= since
-    return FileUse(read=not changed, written=changed)
+def _in_folder(path: Any, place: int) -> Any:
+    """The path as seen from here, where a call gave it relative to an open folder."""
+    if place < 0 or isinstance(path, int) or os.path.isabs(os.fsdecode(path)):
+        return path
+    return os.path.join(os.readlink(f"/proc/self/fd/{place}"), os.fsdecode(path))
+
+
+def _moved(source: Any, target: Any) -> Iterator[tuple[str, str]]:
+    """Old and new path of each file that this renaming moves."""
+    old, new = os.fsdecode(source), os.fsdecode(target)
+    if not os.path.isdir(old):
+        yield old, new
+        return
+    for path in _files_below(old):
+        yield path, os.path.join(new, os.path.relpath(path, old))
+
+
+def _files_below(folder: Any) -> list[str]:
+    found: list[str] = []
+    for place, _, names in os.walk(os.fsdecode(folder)):
+        found += (os.path.join(place, name) for name in names)
+        if len(found) > _FOLDER_LIMIT:
+            break
+    return found[:_FOLDER_LIMIT]
+
+
+def _is_importing() -> bool:
+    """Whether the import system is looking for a module, rather than the user for files."""
+    frame = sys._getframe(3)
+    return frame.f_code.co_filename.startswith("<frozen importlib")

@@ -41,8 +41,9 @@ class LateChanges:
         ledger = Ledger(self._execution_id)
         bound, gone = self._names.rebound()
         for name in gone:
-            del self._names.entries[name]
-            self._written[name] = ledger.write("variable", name, None, "delete", version_id=self._version_id(name))
+            version_id = ledger.write("variable", name, None, "delete", version_id=self._version_id(name))
+            self._names.forget(name, version_id)
+            self._written[name] = version_id
         for name, value in bound.items():
             seen = self._names.look(value)
             write_variable(self._names, ledger, name, seen, "bind", self._version_id(name))

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+from types import FrameType
 from typing import Any
+
+# Threads by which packages keep house, told by the module of the thread's class or of the function it runs:
+# they live as long as the process and touch nothing of the user's.
+_KEEPERS = frozenset(
+    "IPython _pydev_bundle _pydevd_bundle anyio debugpy distributed fsspec ipykernel ipywidgets joblib jupyter_client "
+    "loky mlmagic opentelemetry prompt_toolkit psutil pydevd sentry_sdk tensorboard tornado tqdm traitlets wandb "
+    "watchfiles zmq".split()
+)
+_POOLS = frozenset({"concurrent.futures.thread", "multiprocessing.pool"})
+_LOOPS = frozenset("_worker worker get _handle_workers _handle_tasks _handle_results _wait_for_updates".split())
+_WAITING = frozenset({"threading", "queue", "multiprocessing.connection", "multiprocessing.queues", "selectors"})
 
 
 class LiveWatch:
@@ -22,8 +35,13 @@ class LiveWatch:
 
     def running(self) -> bool:
         """Whether anything that cells started is still at work."""
-        self._users |= set(threading.enumerate()) - self._house
-        return any(thread.is_alive() for thread in self._users) or self._has_tasks()
+        alive = set(threading.enumerate())
+        self._users = (self._users & alive) | (alive - self._house)
+        return any(map(_may_change_something, self._users)) or self._has_tasks()
+
+    def is_house(self, ident: int) -> bool:
+        """Whether a thread was there before the running cell, and no earlier cell started it."""
+        return any(thread.ident == ident for thread in self._house)
 
     def _has_tasks(self) -> bool:
         try:
@@ -33,7 +51,37 @@ class LiveWatch:
         return any(self._is_users(task) for task in tasks)
 
     def _is_users(self, task: asyncio.Task[Any]) -> bool:
-        frame = getattr(task.get_coro(), "cr_frame", None)
-        if frame is None or frame.f_globals is not self._namespace:
-            return False
-        return bool(frame.f_code.co_name != "<module>")  # that would be the cell itself
+        """Whether a coroutine of the notebook's is in this task: directly, awaited by another's, or to be."""
+        waiting: Any = task.get_coro()
+        while waiting is not None:
+            frame = getattr(waiting, "cr_frame", None)
+            if frame is not None:
+                inside = (getattr(part, "cr_frame", None) for part in frame.f_locals.values())
+                if any(map(self._is_notebooks, (frame, *inside))):
+                    return True
+            waiting = getattr(waiting, "cr_await", None)
+        return False
+
+    def _is_notebooks(self, frame: FrameType | None) -> bool:
+        """Whether this is the frame of a function of the notebook's; ``<module>`` would be the cell itself."""
+        return frame is not None and frame.f_globals is self._namespace and frame.f_code.co_name != "<module>"
+
+
+def _may_change_something(thread: threading.Thread) -> bool:
+    if not thread.is_alive():
+        return False
+    kind = type(thread).__module__
+    home = getattr(getattr(thread, "_target", None), "__module__", None) or kind
+    if {str(kind).partition(".")[0], str(home).partition(".")[0]} & _KEEPERS:
+        return False
+    return not (home in _POOLS and _is_idle(thread))
+
+
+def _is_idle(thread: threading.Thread) -> bool:
+    """Whether a pool's worker only waits for work: none is queued, and nothing stands above its own loop."""
+    if any(hasattr(queue, "qsize") and queue.qsize() for queue in getattr(thread, "_args", ())):
+        return False
+    frame: FrameType | None = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_globals.get("__name__") in _WAITING:
+        frame = frame.f_back
+    return frame is not None and frame.f_globals.get("__name__") in _POOLS and frame.f_code.co_name in _LOOPS

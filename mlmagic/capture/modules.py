@@ -6,12 +6,17 @@ import os
 import site
 import sys
 import sysconfig
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mlmagic._optional import loaded
+from mlmagic.fingerprint import Snapshot
+from mlmagic.fingerprint.snapshot import UNKNOWN
 
 
 @lru_cache(maxsize=1)
@@ -25,6 +30,7 @@ def installed_places() -> tuple[str, ...]:
 
 
 def is_installed(path: str) -> bool:
+    """Whether a file belongs to Python or to an installed package."""
     return os.path.realpath(path).startswith(installed_places()) or path.startswith(installed_places())
 
 
@@ -37,7 +43,7 @@ class LocalModules:
     def is_local(self, name: str) -> bool:
         if name not in self._known:
             module = loaded(name)
-            if module is None:
+            if not isinstance(module, ModuleType):
                 return False
             self._known[name] = self._judge(name, module)
         return self._known[name]
@@ -59,6 +65,79 @@ def source_path(name: str) -> Path | None:
     return found.parent if found.name == "__init__.py" else found
 
 
+@dataclass(slots=True)
+class ModuleLook:
+    """One local module before and after a cell that reached it."""
+
+    before: Snapshot
+    now: Snapshot
+    new: bool  # nobody had looked before
+
+    @property
+    def changed(self) -> bool:
+        return self.now.opaque or self.now.fingerprint != self.before.fingerprint
+
+    @property
+    def upset(self) -> bool:
+        """Whether objects of the module may have changed, or are shared with others than before."""
+        return self.changed or self.now.ids != self.before.ids or self.now.spans != self.before.spans
+
+
+class ModuleWatch:
+    """What the project's own modules held when a cell last reached them: they are variables, too."""
+
+    def __init__(self, look: Callable[[object], Snapshot], is_local: Callable[[str], bool]) -> None:
+        self._look = look
+        self._is_local = is_local
+        self._seen: dict[str, Snapshot] = {}
+        self.looks: dict[str, ModuleLook] = {}  # of the running cell
+
+    def begin(self, reached: Iterable[str]) -> set[str]:
+        """The modules behind those that a cell reaches; whoever is new is looked at before the cell runs."""
+        self.looks = {}
+        waiting, found = list(reached), set()
+        while waiting:
+            name = waiting.pop()
+            if name not in found and self._is_local(name):
+                found.add(name)
+                if name not in self._seen:
+                    self._seen[name] = self._content(name)
+                waiting += self._seen[name].modules
+        return found
+
+    def end(self, reached: Iterable[str]) -> list[Snapshot]:
+        """Look again at modules that the cell reached or loaded; returns what may have changed with them."""
+        waiting = [name for name in reached if self._is_local(name)]
+        upset: list[Snapshot] = []
+        while waiting:
+            name = waiting.pop()
+            if name in self.looks or loaded(name) is None:
+                continue
+            now = self._content(name)
+            look = self.looks[name] = ModuleLook(self._seen.get(name, now), now, name not in self._seen)
+            self._seen[name] = now
+            if look.upset:
+                upset.append(look.before)
+            waiting += (other for other in now.modules if self._is_local(other))
+        return upset
+
+    def sharing(self, footprints: list[Snapshot]) -> list[str]:
+        """Modules not looked at yet that share objects or memory with any of `footprints`."""
+        return [
+            name
+            for name, seen in self._seen.items()
+            if name not in self.looks and any(seen.overlaps(other) for other in footprints)
+        ]
+
+    def _content(self, name: str) -> Snapshot:
+        module = loaded(name)
+        return self._look(module_content(module)) if isinstance(module, ModuleType) else UNKNOWN
+
+
+# Objects whose state is nobody's data: one of them must not make a whole module unknown.
+_INERT = (type(threading.Lock()), type(threading.RLock()), threading.Condition, threading.Event, threading.local)
+
+
 def module_content(module: ModuleType) -> dict[str, Any]:
     """What a local module holds: its functions' code, its classes' members and its data, by name.
 
@@ -71,6 +150,8 @@ def module_content(module: ModuleType) -> dict[str, Any]:
         if isinstance(value, type) and value.__module__ == module.__name__:
             members = vars(value).items()
             content[name] = [value.__qualname__, {key: part for key, part in members if _is_members(key)}]
+        elif isinstance(value, _INERT):
+            content[name] = type(value).__name__
         else:
             content[name] = value
     return content

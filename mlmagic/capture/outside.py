@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 
 from mlmagic.analysis import CellFacts
@@ -15,7 +14,7 @@ from mlmagic.capture import environment, randomness
 from mlmagic.capture.files import HASH_LIMIT, FileUse
 from mlmagic.capture.ledger import Ledger
 from mlmagic.fingerprint import Description, file_fingerprint
-from mlmagic.records import Kind
+from mlmagic.records import Kind, ReadHow, Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,30 @@ class Known:
     fingerprint: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """When an execution ran, and whether it could write files unseen."""
+
+    started_at: float
+    ended_at: float
+    execution_id: str
+    unseen: bool
+
+
+_RUNS_KEPT = 10_000
+_CLOCK_TICK = 0.012  # seconds by which a file's time of change may lie before the change
+
+
 class Outside:
     """Keeps the last version of everything that is no variable."""
 
     def __init__(self, root: Path, keep_state: Callable[[str, str], str | None]) -> None:
-        self._root = root
+        self._roots = dict.fromkeys((root, root.resolve()))
         self._keep_state = keep_state
         self._known: dict[tuple[Kind, str], Known] = {}
-        self._settings: dict[str, str] = {}
+        self._process = environment.ProcessSettings()
+        self._settings: Mapping[str, str] = {}
+        self._ran: deque[_Run] = deque(maxlen=_RUNS_KEPT)
 
     def _write(self, ledger: Ledger, kind: Kind, name: str, digest: str | None, **more: Any) -> None:
         how = "bind" if (kind, name) not in self._known else "mutate"
@@ -41,9 +56,12 @@ class Outside:
         self._known[kind, name] = Known(ledger.write(kind, name, digest, how, **more), digest)
 
     def _read(self, ledger: Ledger, kind: Kind, name: str, digest: str | None, about: Description) -> None:
-        """Read the known version, or one nobody here made where the content is not what we knew."""
+        """Read the known version, or one nobody here made where the content is not what we knew.
+
+        Unknown twice (``None``) reads the known version: nobody else is known to have written since.
+        """
         known = self._known.get((kind, name))
-        if known is None or known.fingerprint != digest or digest is None:
+        if known is None or known.fingerprint != digest:
             known = self._known[kind, name] = Known(ledger.found(kind, name, digest, about), digest)
         ledger.read(known.version_id, "name")
 
@@ -53,17 +71,69 @@ class Outside:
         """Files the cell read, wrote and removed; a relative path also depends on the working folder."""
         if relative and uses and ("environment", environment.CWD) in self._known:
             ledger.read(self._known["environment", environment.CWD].version_id, "closure")
-        for path, use in uses.items():
+        for path, use in self._with_real_paths(uses).items():
             name = self.told(path)
             now = file_fingerprint(path, HASH_LIMIT)
             if use.read and use.existed:
-                content = use.before or (self._last(name) if use.written else now)
+                content = use.before or (self._last(name) if use.written or use.removed else now)
+                self._credit(ledger, path, name, content)
                 self._read(ledger, "file", name, content[0], Description("file", nbytes=content[1]))
             if use.written and os.path.exists(path):
                 self._write(ledger, "file", name, now[0], about=Description("file", nbytes=now[1]), how="bind")
-            elif use.removed:
+            elif use.removed and use.existed:
                 self._write(ledger, "file", name, None, about=Description("file"), how="delete")
-                del self._known["file", name]
+
+    def files_looked_for(self, ledger: Ledger, folders: set[str], named: set[str], fragments: list[str]) -> None:
+        """Files that earlier cells left, where the cell listed their folder or asked for them by name.
+
+        `fragments` are parts of a name that native code may have put together: every file made of one counts.
+        """
+        listed = {self.told(folder) for folder in folders}
+        for (kind, name), known in list(self._known.items()):
+            if kind == "file" and known.version_id not in ledger.versions:
+                folder = os.path.dirname(name) or "."
+                if folder in listed or name in named or any(part in name for part in fragments):
+                    ledger.read(known.version_id, "dynamic")
+
+    def ran(self, execution_id: str, started_at: float, ended_at: float, unseen: bool) -> None:
+        """An execution is over; `unseen`: it could use files where the interpreter does not see it."""
+        self._ran.append(_Run(started_at, ended_at, execution_id, unseen))
+
+    def _credit(self, ledger: Ledger, path: str, name: str, content: tuple[str | None, int | None]) -> None:
+        """Put a file's unknown content down to the execution during which it was written, where one could have."""
+        known = self._known.get(("file", name))
+        if known is not None and known.fingerprint == content[0]:
+            return
+        maker = self._maker(path, known)
+        if maker is None or (known is not None and known.version_id.startswith(maker)):
+            return
+        version_id = f"{maker}-unseen-{len(self._ran)}-{len(ledger.versions)}"
+        ledger.credit(Version(version_id, "file", name, maker, content[0], "file", None, content[1]))
+        self._known["file", name] = Known(version_id, content[0])
+
+    def _maker(self, path: str, known: Known | None) -> str | None:
+        """The execution that was running when the file was last changed, if it may have done that."""
+        try:
+            changed = os.stat(path).st_mtime
+        except OSError:
+            return None
+        for slack in (0.0, _CLOCK_TICK):
+            for run in reversed(self._ran):
+                if run.ended_at + _CLOCK_TICK < changed:
+                    break
+                if run.started_at - slack <= changed <= run.ended_at and (run.unseen or known is not None):
+                    return run.execution_id
+        return None
+
+    def _with_real_paths(self, uses: Mapping[str, FileUse]) -> dict[str, FileUse]:
+        """The same uses, and those of the files behind symbolic links where anybody else knows them."""
+        found = dict(uses)
+        for path, use in uses.items():
+            real = os.path.realpath(path)
+            name = self.told(real)
+            if real not in found and name != self.told(path) and (use.written or ("file", name) in self._known):
+                found[real] = use
+        return found
 
     def _last(self, name: str) -> tuple[str | None, int | None]:
         known = self._known.get(("file", name))
@@ -72,31 +142,37 @@ class Outside:
     def told(self, path: str) -> str:
         """The name of a file in the store: relative to the project where it lies inside."""
         full = Path(path)
-        try:
-            return full.relative_to(self._root).as_posix()
-        except ValueError:
-            return full.as_posix()
+        for root in self._roots:
+            if full.is_relative_to(root):
+                return full.relative_to(root).as_posix()
+        return full.as_posix()
 
     # -- random state ------------------------------------------------------------------------
 
-    def random_read(self, ledger: Ledger, name: str) -> None:
+    def random_read(self, ledger: Ledger, name: str, how: ReadHow) -> None:
         known = self._known.get(("random", name))
         if known is not None:
-            ledger.read(known.version_id, "name")
+            ledger.read(known.version_id, how)
 
     def random_written(self, ledger: Ledger, name: str, digest: str) -> None:
         state = randomness.dump(name)
         artifact = self._keep_state(digest, state) if state is not None else None
         self._write(ledger, "random", name, digest, artifact=artifact)
 
+    def random_lost(self, ledger: Ledger, name: str) -> None:
+        """Whether the cell drew from a generator is unknown."""
+        if not any(made.kind == "random" and made.name == name for made in ledger.versions.values()):
+            self._write(ledger, "random", name, None)
+
     # -- settings of the process -------------------------------------------------------------
 
-    def adopt_settings(self) -> None:
-        self._settings = environment.settings()
+    def begin(self) -> None:
+        """A cell begins: what the process's settings are now, nobody here did."""
+        self._settings = self._process.digests()
 
     def settings(self, ledger: Ledger, facts: CellFacts, wants: bool, strings: set[str]) -> None:
         """Environment variables, working folder and import path, as the cell found and left them."""
-        now = environment.settings()
+        now = self._process.digests()
         if wants:
             named = {text for text in (*facts.strings, *strings) if text in self._settings}
             for name in named or {name for kind, name in self._known if kind == "environment"}:
@@ -107,20 +183,23 @@ class Outside:
             if now.get(name) != self._settings.get(name):
                 how = "delete" if name not in now else "bind"
                 self._write(ledger, "environment", name, now.get(name), how=how)
-        self._settings = now
 
     # -- modules and packages ----------------------------------------------------------------
 
-    def module(self, ledger: Ledger, name: str, digest: str | None, source: Path | None, known_before: bool) -> None:
+    def module(self, ledger: Ledger, name: str, before: str | None, now: str | None, source: Path | None) -> None:
         """A local module that the cell reached: read as it was, written where its content is another now."""
         about = Description("module", preview=self.told(str(source)) if source else None)
-        known = self._known.get(("module", name))
-        if known is None or not known_before:
-            self._read(ledger, "module", name, digest, about)
-            return
-        ledger.read(known.version_id, "closure")
-        if digest is None or digest != known.fingerprint:
-            self._write(ledger, "module", name, digest, about=about, how="mutate")
+        self._read(ledger, "module", name, before, about)
+        if now is None or now != before:
+            self._write(ledger, "module", name, now, about=about, how="mutate")
+
+    def module_file(self, ledger: Ledger, name: str, path: object) -> None:
+        """A module was loaded, or loaded again: from a file that an earlier cell wrote, perhaps."""
+        file = self._known.get(("file", self.told(path))) if isinstance(path, str) else None
+        module = self._known.get(("module", name))
+        newer = file is not None and (module is None or file.version_id > module.version_id)
+        if file is not None and newer and file.version_id not in ledger.versions:
+            ledger.read(file.version_id, "closure")
 
     def packages(self, ledger: Ledger, reached: set[str], changed: set[str]) -> None:
         """Packages whose settings some cell changed by a call we cannot see into."""
@@ -129,25 +208,3 @@ class Outside:
                 ledger.read(self._known["module", name].version_id, "closure")
         for name in sorted(changed):
             self._write(ledger, "module", name, None, about=Description("package"), how="mutate")
-
-
-def package_behind(path: str, namespace: Mapping[str, Any], is_local: Callable[[str], bool]) -> str | None:
-    """The installed package that a call such as ``pd.set_option(...)`` is made on, where its effect is hidden.
-
-    ``None`` for the user's own functions, the standard library, and NumPy's global generator, whose
-    effects are seen otherwise.
-    """
-    root, _, rest = path.partition(".")
-    value = namespace.get(root)
-    if isinstance(value, ModuleType):
-        name = value.__name__
-    elif isinstance(value, (FunctionType, type)):
-        name = str(value.__module__)
-    else:
-        return None
-    top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top in ("__main__", "mlmagic", "IPython") or is_local(name):
-        return None
-    if top == "numpy" and ("random" in name or rest.startswith("random.") or rest.startswith("save")):
-        return None
-    return top

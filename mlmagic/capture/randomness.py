@@ -6,9 +6,11 @@ by thin wrappers while tracking is on; `RandomWatch.stop` puts the originals bac
 
 from __future__ import annotations
 
+import array
 import base64
 import functools
 import json
+import operator
 import random
 import zlib
 from collections.abc import Callable
@@ -18,20 +20,24 @@ from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
 
+# module, function, the generators it seeds
 _SEEDERS = (
-    ("random", "seed", "random"),
-    ("random", "setstate", "random"),
-    ("numpy.random", "seed", "numpy"),
-    ("numpy.random", "set_state", "numpy"),
-    ("torch", "manual_seed", "torch.cpu"),
-    ("torch", "seed", "torch.cpu"),
-    ("torch", "set_rng_state", "torch.cpu"),
-    ("torch.random", "manual_seed", "torch.cpu"),
+    ("random", "seed", ("random",)),
+    ("random", "setstate", ("random",)),
+    ("numpy.random", "seed", ("numpy",)),
+    ("numpy.random", "set_state", ("numpy",)),
+    ("torch", "manual_seed", ("torch.cpu", "torch.cuda")),
+    ("torch", "seed", ("torch.cpu", "torch.cuda")),
+    ("torch", "set_rng_state", ("torch.cpu",)),
+    ("torch.random", "manual_seed", ("torch.cpu", "torch.cuda")),
+    ("torch.random", "set_rng_state", ("torch.cpu",)),
+    ("torch.cuda", "manual_seed_all", ("torch.cuda",)),
 )
 
 
 def _python_state() -> bytes:
-    return repr(random.getstate()).encode()
+    version, numbers, gauss = random.getstate()
+    return array.array("Q", numbers).tobytes() + repr((version, gauss)).encode()
 
 
 def _numpy_state() -> bytes | None:
@@ -93,6 +99,22 @@ def dump(name: str) -> str | None:
     return base64.b85encode(zlib.compress(json.dumps(plain).encode())).decode()
 
 
+class _Seeder:
+    """A seeding function that tells before it seeds; pickled, hashed and documented as the function itself."""
+
+    def __init__(self, original: Callable[..., Any], tell: Callable[[], None]) -> None:
+        self._original = original
+        self._tell = tell
+        functools.update_wrapper(self, original)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._tell()
+        return self._original(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.getitem, ((self._original,), 0)
+
+
 class RandomWatch:
     """Sees, for the running cell, which generators were seeded before anything was drawn from them."""
 
@@ -128,26 +150,19 @@ class RandomWatch:
         self._patched.clear()
 
     def _patch(self) -> None:
-        for module_name, attribute, source in _SEEDERS:
+        for module_name, attribute, sources in _SEEDERS:
             module = loaded(module_name)
             if module is None or (module_name, attribute) in self._patched or not hasattr(module, attribute):
                 continue
             original = getattr(module, attribute)
-            wrapper = self._wrapped(original, source)
+            wrapper = _Seeder(original, functools.partial(self._on_seed, sources))
             self._patched[module_name, attribute] = (original, wrapper)
             setattr(module, attribute, wrapper)
 
-    def _wrapped(self, original: Callable[..., Any], source: str) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def seed(*args: Any, **kwargs: Any) -> Any:
-            self._on_seed(source)
-            return original(*args, **kwargs)
-
-        return seed
-
-    def _on_seed(self, source: str) -> None:
-        if source in self.seeded or source in self.drawn:
-            return
-        state = _SOURCES[source]()
-        drew = state is not None and source in self.before and xxh3_128(state).hexdigest() != self.before[source]
-        (self.drawn if drew else self.seeded).add(source)
+    def _on_seed(self, sources: tuple[str, ...]) -> None:
+        for source in sources:
+            if source not in self.seeded and source not in self.drawn:
+                state = _SOURCES[source]()
+                known = self.before.get(source)
+                drew = state is not None and known is not None and xxh3_128(state).hexdigest() != known
+                (self.drawn if drew else self.seeded).add(source)

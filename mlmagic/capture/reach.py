@@ -27,6 +27,7 @@ class Reach:
     packages: set[str] = field(default_factory=set)
     dynamic: bool = False
     environment: bool = False
+    missing: set[str] = field(default_factory=set)  # names it asks for and that are not there
 
 
 class _Closure:
@@ -51,7 +52,11 @@ class _Closure:
                 self.found.dynamic |= own.dynamic
                 queue += [(inner, bound, "closure") for inner in own.loads]
             entry = self.entries.get(name)
-            if entry is not None and name not in bound:
+            if name in bound:
+                continue
+            if entry is None:
+                self.found.missing.add(name)
+            else:
                 self._read(name, entry, how)
                 queue += [(inner, bound, "closure") for inner in entry.snapshot.names]
 
@@ -101,7 +106,7 @@ def _named_in_text(
     texts = [namespace[name] for name in found.reads if type(namespace.get(name)) is str]
     called = facts.attributes | facts.loads.keys()
     if {"query", "eval"} & called:
-        named |= {name for text in texts for name in _AT_NAME.findall(text) if name in entries}
+        named |= {name for text in (*texts, *facts.strings) for name in _AT_NAME.findall(text) if name in entries}
     if _SQL_CALLS & called:
         words = {word for text in texts for word in _IDENTIFIER.findall(text)}
         named |= {word for word in words if word in entries and _is_tabular(namespace.get(word))}

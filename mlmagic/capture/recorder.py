@@ -7,33 +7,35 @@ modules and settings (`outside`). The rest of the namespace cannot have changed 
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from mlmagic._optional import loaded
-from mlmagic.analysis import CellFacts, analyse, code_facts
-from mlmagic.capture import files, randomness
+from mlmagic.analysis import CellFacts, CodeFacts, analyse, code_facts
+from mlmagic.capture import files, native, randomness
 from mlmagic.capture.changes import Changes, write_variable
 from mlmagic.capture.history import Displayed
 from mlmagic.capture.late import LateChanges
 from mlmagic.capture.ledger import Ledger
 from mlmagic.capture.live import LiveWatch
-from mlmagic.capture.modules import LocalModules, module_content, source_path
-from mlmagic.capture.names import Names
-from mlmagic.capture.outside import Outside, package_behind
+from mlmagic.capture.modules import LocalModules, ModuleWatch, source_path
+from mlmagic.capture.names import Entry, Names
+from mlmagic.capture.outside import Outside
+from mlmagic.capture.packages import PackageSettings, packages_behind
 from mlmagic.capture.reach import Reach, reach
 from mlmagic.config import is_secret
-from mlmagic.fingerprint import Scope
+from mlmagic.fingerprint import Scope, Snapshot
 from mlmagic.fingerprint.compare import Part, parts
 from mlmagic.fingerprint.snapshot import DEFAULT_LIMIT, UNKNOWN, CodeReach
 from mlmagic.records import BEFORE, Amendment, Execution, Measure, Observation, Status, WriteHow, new_id
 
-_NATIVE_READERS = frozenset("pyarrow duckdb polars h5py tables netCDF4 xarray torch fastparquet".split())
+_ASKING = frozenset("exists isfile is_file isdir is_dir stat getsize getmtime".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,12 @@ class _Running:
     facts: CellFacts
     reach: Reach
     ledger: Ledger
+    entries: dict[str, Entry]  # of all names, before it ran
+    local_modules: set[str]
+    behind: CodeFacts  # of the functions and classes among what it could read
+    native_files: tuple[native.States, native.States] | None  # None: it reaches no native reader
     tracking: float  # seconds spent before the cell
+    modules: int  # how many were loaded
     started_at: float
     clock: float = 0.0
     cpu_clock: float = 0.0
@@ -116,8 +123,10 @@ class Recorder:
         self._live = LiveWatch(namespace)
         self._late = LateChanges(self._names, self._live)
         self._outside = Outside(root, keep_state)
+        self._settings = PackageSettings()
         self._random = randomness.RandomWatch()
-        self._files = files.FileWatch(namespace)
+        self._modules = ModuleWatch(self._names.look, self._local.is_local)
+        self._files = files.FileWatch(namespace, str(root), self._live.is_house)
         self._running: _Running | None = None
 
     # -- life --------------------------------------------------------------------------------
@@ -126,7 +135,7 @@ class Recorder:
         """Begin to see files and seeding; `stop` undoes it."""
         self._files.start()
         self._random.begin()
-        self._outside.adopt_settings()
+        self._settings.look()
 
     def stop(self) -> None:
         self._files.stop()
@@ -136,7 +145,7 @@ class Recorder:
     def adopt(self, source: str, but: frozenset[str] = frozenset()) -> Observation:
         """One execution named ``before`` that owns everything alive now, except the names in `but`."""
         execution = Execution(
-            new_id(), self.session_id, BEFORE, 0, BEFORE, source,
+            new_id(), self.session_id, BEFORE, None, BEFORE, source,
             analyse(source).source_hash, time.time(), 0.0, 0.0, None, "ok",
         )  # fmt: skip
         ledger = Ledger(execution.execution_id)
@@ -144,6 +153,7 @@ class Recorder:
         for name, value in bound.items():
             if name not in but:
                 write_variable(self._names, ledger, name, self._names.look(value), "bind")
+        self._names.overlook(but)
         for name, digest in randomness.states().items():
             self._outside.random_written(ledger, name, digest)
         return ledger.observation(execution)
@@ -157,37 +167,52 @@ class Recorder:
     def begin(self, cell: Cell) -> Amendment | None:
         """Settle what the cell could read; returns changes made since the last cell, if there were any."""
         clock = time.perf_counter()
+        self._displayed.begin()
         late = self._late.settle()
         facts = analyse(cell.code, self._transform)
         ledger = Ledger(new_id())
         outputs = self._displayed.read(facts.loads, ledger)
         found = reach(facts, self._names.entries, self.namespace)
-        found.reads.update({name: "name" for name in outputs})
+        found.reads.update(dict.fromkeys(outputs, "name"))
+        behind = code_behind(self.namespace.get(name) for name in found.reads)
+        deleted = facts.deletes.union(behind.deletes, *(own.deletes for own in facts.functions.values()))
+        for name in deleted & self._names.entries.keys():
+            found.reads.setdefault(name, "name")  # to be deleted, it has to be there
         for name, how in found.reads.items():
             ledger.read(self._names.entries[name].version_id, how)
+        for name in found.missing & self._names.gone.keys():
+            ledger.read(self._names.gone[name], "name")
+        run = self._running = _Running(
+            cell, facts, found, ledger,
+            entries=dict(self._names.entries),
+            local_modules=self._modules.begin(found.modules),
+            behind=behind,
+            native_files=None,
+            tracking=0.0, modules=len(sys.modules), started_at=time.time(),
+        )  # fmt: skip
+        run.native_files = self._native_files(run)
         self._live.begin()
         self._random.begin()
+        self._outside.begin()
         self._files.begin()
-        spent = time.perf_counter() - clock
-        self._running = _Running(
-            cell, facts, found, ledger, spent, time.time(), time.perf_counter(), time.process_time()
-        )
+        run.tracking = time.perf_counter() - clock
+        run.started_at, run.clock, run.cpu_clock = time.time(), time.perf_counter(), time.process_time()
         return late
 
     def end(self, outcome: Outcome) -> Observation:
         """What the cell left behind."""
-        ended, cpu_ended = time.perf_counter(), time.process_time()
+        ended, cpu_ended, ended_at = time.perf_counter(), time.process_time(), time.time()
         run = self._running
         if run is None:
             raise RuntimeError("end() without begin()")
         uses = self._files.end()
-        Changes(self._names, run.facts, run.reach, run.ledger).find()
-        self._find_modules(run)
-        self._find_randomness(run.ledger)
+        self._find_changes(run)
+        self._find_randomness(run)
         self._outside.settings(run.ledger, run.facts, run.reach.environment, self._texts(run.reach))
-        self._outside.files(run.ledger, {**uses, **self._native_uses(run, uses)}, self._files.relative)
+        self._find_files(run, uses, ended_at)
         self._find_package_effects(run, outcome)
         self._late.after(run.ledger, set(run.reach.reads))
+        self._displayed.bound(run.facts.binds, run.ledger.execution_id)
         if outcome.displayed and outcome.execution_count is not None:
             self._displayed.add(outcome.execution_count, run.ledger.execution_id)
         execution = _execution(self.session_id, run, outcome, ended, cpu_ended, self._files.write_lines)
@@ -203,19 +228,25 @@ class Recorder:
         if run is None:
             raise RuntimeError("lost() without begin()")
         self.abandon()
+        written = {made.name for made in run.ledger.versions.values() if made.kind == "variable"}
         bound, gone = self._names.rebound()
         for name in gone:
-            run.ledger.write("variable", name, None, "delete", version_id=f"{run.ledger.execution_id}-lost-{name}")
-            del self._names.entries[name]
-        for name in {*bound, *run.reach.reads} & self.namespace.keys():
+            version_id = f"{run.ledger.execution_id}-lost-{name}"
+            self._names.forget(name, run.ledger.write("variable", name, None, "delete", version_id=version_id))
+        for name in ({*bound, *run.reach.reads} - written) & self.namespace.keys():
             how: WriteHow = "bind" if name in bound else "mutate"
             version_id = f"{run.ledger.execution_id}-lost-{name}"
             write_variable(self._names, run.ledger, name, UNKNOWN, how, version_id)
+        self._random.end()
+        for name in self._random.before:
+            self._outside.random_lost(run.ledger, name)
+        self._late.after(run.ledger, set(run.reach.reads))
         return run.ledger.observation(_execution(self.session_id, run, outcome, ended, cpu_ended, set()))
 
     def abandon(self) -> None:
         """Forget a begun cell: its recording failed, or tracking was switched off inside it."""
         self._files.end()
+        self._names.start_over()
         self._running = None
 
     def label(
@@ -245,43 +276,85 @@ class Recorder:
 
     # -- what is no variable -----------------------------------------------------------------
 
-    def _find_randomness(self, ledger: Ledger) -> None:
+    def _find_randomness(self, run: _Running) -> None:
         changed = self._random.end()
         for name in sorted({*changed, *self._random.drawn}):
             if self._random.was_read(name, name in changed):
-                self._outside.random_read(ledger, name)
+                self._outside.random_read(run.ledger, name, "dynamic" if self._drawn_by_import(run, name) else "name")
         for name, digest in changed.items():
-            self._outside.random_written(ledger, name, digest)
+            self._outside.random_written(run.ledger, name, digest)
 
-    def _find_modules(self, run: _Running) -> None:
-        imported = {name for name in _imported(run.facts) if self._local.is_local(name)}
-        reached = run.reach.modules | imported | self._of_new(run.ledger, "modules")
-        for name in sorted(reached):
-            module = loaded(name)
-            if module is not None:
-                seen = self._names.look(module_content(module))
-                before = name in run.reach.modules
-                self._outside.module(run.ledger, name, seen.fingerprint, source_path(name), before)
+    def _drawn_by_import(self, run: _Running, name: str) -> bool:
+        """Packages draw from Python's generator while they are imported (to name their styles, say)."""
+        reached = self._packages(run) | run.facts.imports
+        return name == "random" and len(sys.modules) > run.modules and "random" not in reached
+
+    def _find_changes(self, run: _Running) -> None:
+        """Variables and local modules share objects: what changes in one may have changed in the other."""
+        upset = self._modules.end(run.local_modules | _imported(run.facts.imports | run.behind.imports))
+        attributes = run.facts.attributes | run.behind.attributes
+        upset = Changes(self._names, run.facts, run.reach, run.ledger, attributes).find(upset)
+        made = self._made(run.ledger)
+        self._modules.end({*self._modules.sharing(upset), *(name for seen in made for name in seen.modules)})
+        for name, look in self._modules.looks.items():
+            before, now = look.before.fingerprint, look.now.fingerprint
+            if look.new or look.changed:
+                self._outside.module_file(run.ledger, name, getattr(loaded(name), "__file__", None))
+            self._outside.module(run.ledger, name, before, now, source_path(name))
+        self._find_unexplained(run, made)
+
+    def _find_unexplained(self, run: _Running, made: list[Snapshot]) -> None:
+        """Read whose objects are in new values without the text saying so: unpickling finds classes by name."""
+        written = {made.name for made in run.ledger.versions.values() if made.kind == "variable"}
+        known = [run.entries[name].snapshot for name in written | run.reach.reads.keys() if name in run.entries]
+        for name in self._names.holders(made) - written - run.reach.reads.keys():
+            entry = self._names.entries[name]
+            if not any(entry.identity in seen.ids for seen in known):
+                run.ledger.read(entry.version_id, "dynamic")
+
+    def _find_files(self, run: _Running, uses: dict[str, files.FileUse], ended_at: float) -> None:
+        watch, facts = self._files, run.facts
+        asked: set[str] = set()
+        if _ASKING & (facts.attributes | run.behind.attributes):
+            asked = {self._outside.told(os.path.abspath(text)) for text in self._strings(run)}
+        parts: list[str] = []
+        if run.native_files is not None:
+            now = self._native_files(run) or run.native_files
+            attributes = facts.attributes | facts.loads.keys() | run.behind.attributes
+            uses = {**native.natively_used(run.native_files, now, attributes), **uses}
+            parts = native.fragments((*facts.strings, *run.behind.strings))
+        self._outside.files(run.ledger, uses, watch.relative)
+        self._outside.files_looked_for(run.ledger, watch.folders, asked, parts)
+        unseen = watch.unseen or run.native_files is not None
+        self._outside.ran(run.ledger.execution_id, run.started_at, ended_at, unseen)
 
     def _find_package_effects(self, run: _Running, outcome: Outcome) -> None:
-        calls = run.facts.effects - (run.facts.last_effects if outcome.displayed else frozenset())
-        behind = (package_behind(path, self.namespace, self._local.is_local) for path in calls)
-        changed = {package for package in behind if package}
-        self._outside.packages(run.ledger, run.reach.packages | self._of_new(run.ledger, "packages"), changed)
+        shown = outcome.displayed  # then the last expression's value was not dropped
+        calls = run.facts.effects if shown else run.facts.effects | run.facts.last_effects
+        changed, new = self._settings.look()
+        changed |= packages_behind(calls, self.namespace, self._local.is_local, new)
+        self._outside.packages(run.ledger, self._packages(run), changed)
 
-    def _of_new(self, ledger: Ledger, what: str) -> set[str]:
-        """Modules or packages inside the values that the cell left behind."""
+    def _made(self, ledger: Ledger) -> list[Snapshot]:
+        """What the values look like that the cell left behind."""
         entries = self._names.entries
         names = [made.name for made in ledger.versions.values() if made.kind == "variable" and made.name in entries]
-        return {part for name in names for part in getattr(entries[name].snapshot, what)}
+        return [entries[name].snapshot for name in names]
 
-    def _native_uses(self, run: _Running, uses: Mapping[str, files.FileUse]) -> dict[str, files.FileUse]:
-        roots = {name.partition(".")[0] for name in run.facts.imports}
-        if not _NATIVE_READERS & (run.reach.packages | roots):
-            return {}
-        values = [self.namespace.get(name) for name in run.reach.reads]
-        found = files.natively_used(run.facts.strings, values, run.started_at)
-        return {path: use for path, use in found.items() if path not in uses}
+    def _packages(self, run: _Running) -> set[str]:
+        return run.reach.packages.union(*(seen.packages for seen in self._made(run.ledger)))
+
+    def _native_files(self, run: _Running) -> tuple[native.States, native.States] | None:
+        """Files that native readers could use; ``None`` where the cell reaches no such reader."""
+        roots = {name.partition(".")[0] for name in run.facts.imports | run.behind.imports}
+        if not native.reaches(run.reach.packages | roots, run.facts.attributes | run.behind.attributes):
+            return None
+        names = {*run.reach.reads, *run.facts.binds}
+        return native.named_files(self._strings(run), [self.namespace.get(name) for name in names])
+
+    def _strings(self, run: _Running) -> list[str]:
+        values = (self.namespace.get(name) for name in run.reach.reads)
+        return [*run.facts.strings, *run.behind.strings, *(text for text in values if type(text) is str)]
 
     def _texts(self, found: Reach) -> set[str]:
         values = (self.namespace.get(name) for name in found.reads) if found.environment else ()
@@ -305,10 +378,27 @@ def code_reach(code: CodeType) -> CodeReach:
     return CodeReach(facts.loads | facts.sql_names, facts.stores | facts.deletes, facts.dynamic, reads_environment)
 
 
-def _imported(facts: CellFacts) -> set[str]:
-    """Modules that the cell's imports name, with the packages above them, as far as they are loaded."""
+def code_behind(values: Iterable[object]) -> CodeFacts:
+    """What the text of functions and classes among `values` says, their names apart."""
+    codes = [code for value in values for code in _codes(value)]
+    return CodeFacts.merged(map(code_facts, codes)) if codes else CodeFacts()
+
+
+def _codes(value: object) -> list[CodeType]:
+    if isinstance(value, FunctionType):
+        return [value.__code__]
+    if isinstance(value, MethodType):
+        return _codes(value.__func__)
+    kind = value if isinstance(value, type) else type(value)
+    if kind.__module__ != "__main__":
+        return []
+    return [part.__code__ for part in vars(kind).values() if isinstance(part, FunctionType)]
+
+
+def _imported(names: Iterable[str]) -> set[str]:
+    """Modules of these names, with the packages above them, as far as they are loaded."""
     found = set()
-    for dotted in facts.imports | facts.star_imports:
+    for dotted in names:
         parts = dotted.split(".")
         found |= {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
     return {name for name in found if loaded(name) is not None}
@@ -340,11 +430,13 @@ def _execution(
 
 
 def _as_number(value: object) -> float | None:
-    if isinstance(value, (int, float)):
-        return float(value)
-    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
+    scalar = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
+    if not scalar and not isinstance(value, (int, float)):
+        return None
+    try:
         return float(value)  # type: ignore[arg-type]
-    return None
+    except (OverflowError, TypeError, ValueError):  # an integer too large, a date, text
+        return None
 
 
 def _peak_bytes() -> int | None:
