@@ -30,7 +30,7 @@ class UnknownNameError(MlmagicError):
         return cls(f"no {what} {given!r}; there are: {shown}")
 
 
-class UsageProblem(MlmagicError):
+class MisuseError(MlmagicError):
     """Options or arguments that do not fit together."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,16 +118,31 @@ def _execute(book: Any, place: Path, on_cell: Callable[[int, int, str], None] | 
         on_cell_start=told,
         resources={"metadata": {"path": str(place.absolute().parent)}},
     )
+
+    async def execute() -> None:
+        async with client.async_setup_kernel():
+            for number, cell in enumerate(book.cells):
+                await client.async_execute_cell(cell, number)
+
     os.environ["MLMAGIC_NOTEBOOK"] = str(place.absolute())
     try:
-        with client.setup_kernel():
-            for number, cell in enumerate(book.cells):
-                client.execute_cell(cell, number)
+        _in_a_loop_of_its_own(execute())
     except nbclient.exceptions.CellExecutionError as failure:
         return f"{failure.ename}: {failure.evalue}"
     finally:
         del os.environ["MLMAGIC_NOTEBOOK"]
     return None
+
+
+def _in_a_loop_of_its_own(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, also inside a notebook, where a loop is running; nbclient's own way leaves one open."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(1) as other:
+        other.submit(asyncio.run, work).result()
 
 
 def _sessions(place: Path) -> set[str]:

@@ -94,7 +94,9 @@ def _session() -> Iterator[Check]:
     on = session.settings.track
     yield Check("tracking", "ok" if on else "note", "on" if on else "off", "" if on else "%mlmagic on")
     ids = session.cell_ids_seen
-    yield Check("cell ids", "ok" if ids else "note", "seen" if ids else "none seen (headless): cells go by their source")
+    yield Check(
+        "cell ids", "ok" if ids else "note", "seen" if ids else "none seen (headless): cells go by their source"
+    )
     if session.project.problem:
         yield Check("project", "problem", session.project.problem, "make the folder writable, or set MLMAGIC_HOME")
 
@@ -122,4 +124,5 @@ def _database(folder: Path) -> Check:
     finally:
         if session is None:
             store.close()
-    return Check("store", "ok", f"{len(sessions)} sessions, {count} cells, {size:,.0f} kB")
+    many = "session" if len(sessions) == 1 else "sessions"
+    return Check("store", "ok", f"{len(sessions)} {many}, {count} cells, {size:,.0f} kB")

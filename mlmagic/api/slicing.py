@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlmagic.api._projects import find_project, history, open_store
-from mlmagic.errors import UsageProblem
+from mlmagic.errors import MisuseError
 from mlmagic.fingerprint import file_fingerprint
 from mlmagic.fingerprint.compare import Difference, Part, difference
 from mlmagic.graph import slicing
@@ -96,8 +96,12 @@ class Slice(Result):
         """Write the slice as ``.py`` or ``.ipynb``, by the name's ending."""
         place = Path(path)
         if place.suffix not in (".py", ".ipynb"):
-            raise UsageProblem(f"a slice is saved as .py or .ipynb, not {place.name!r}")
-        place.write_text(json.dumps(self.document, indent=1) if place.suffix == ".ipynb" else self.source)
+            raise MisuseError(f"a slice is saved as .py or .ipynb, not {place.name!r}")
+        text = json.dumps(self.document, indent=1) + "\n" if place.suffix == ".ipynb" else self.source
+        try:
+            place.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise MisuseError(f"{place} cannot be written: {error.strerror or type(error).__name__}") from None
         return place
 
     def run(self) -> Verdict:
@@ -111,11 +115,11 @@ class Slice(Result):
 
         Raises
         ------
-        UsageProblem
+        MisuseError
             The target is a cell or a file rather than a variable.
         """
         if not isinstance(self.plan.target, Version) or self.plan.target.kind != "variable":
-            raise UsageProblem(f"running a slice compares a variable: name one that {self.target} made")
+            raise MisuseError(f"running a slice compares a variable: name one that {self.target} made")
         with tempfile.TemporaryDirectory(prefix="mlmagic-slice-") as scratch:
             notes = _link_inputs(self.plan, self.project, Path(scratch))
             started = time.perf_counter()
@@ -138,7 +142,7 @@ def slice(target: str) -> Slice:
 
     Raises
     ------
-    UnknownNameError, UsageProblem
+    UnknownNameError, MisuseError
         Nothing recorded is called that, or no cell made it.
     """
     rows = history()

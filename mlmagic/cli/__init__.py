@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
 
     made = argparse.ArgumentParser(prog="mlmagic", description="The notebook remembers: lineage, slices, tracked runs.")
     made.add_argument("--version", action="version", version=f"mlmagic {__version__}")
-    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = made.add_subparsers(dest="command", metavar="COMMAND")
     for name, module in _COMMANDS.items():
         summary = (module.__doc__ or "").partition("\n")[0].partition(": ")[2]
         module.declare(commands.add_parser(name, help=summary, description=summary))
@@ -27,7 +27,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit status: 0 well, 1 a user's mistake or a failed run, 2 wrong usage."""
-    asked = parser().parse_args(arguments)
+    declared = parser()
+    asked = declared.parse_args(arguments)
+    if asked.command is None:
+        declared.print_help()
+        return 0
     try:
         return int(_COMMANDS[asked.command].execute(asked))
     except MlmagicError as error:

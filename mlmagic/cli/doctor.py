@@ -8,10 +8,12 @@ import mlmagic
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
+    """Its arguments and options."""
     del parser  # no options
 
 
 def execute(asked: argparse.Namespace) -> int:
+    """Do it; the exit status."""
     del asked
     found = mlmagic.doctor()
     print(found)

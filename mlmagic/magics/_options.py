@@ -21,24 +21,32 @@ _CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)' \(choose from (
 
 
 def one_line(magic: Magic) -> Magic:
-    """Show a user's mistake as one line, without a traceback."""
+    """Show a user's mistake as one line, without a traceback; a semicolon at the end shows nothing."""
 
     @functools.wraps(magic)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(self: Any, line: str) -> Any:
+        silent = _is_silenced(line.strip())
         try:
-            return magic(*args, **kwargs)
+            found = magic(self, line.strip().removesuffix(";") if silent else line)
         except MlmagicError as error:
             raise UsageError(str(error)) from None
+        return None if silent else found
 
     return wrapped  # type: ignore[return-value]
+
+
+def _is_silenced(line: str) -> bool:
+    """Whether the line ends in a semicolon of the notebook's, rather than of a query without quotes."""
+    return line.endswith(";") and ("--sql" not in line or line[-2:-1] in ("'", '"'))
 
 
 def parse(magic: Callable[..., Any], line: str) -> argparse.Namespace:
     """The options of a magic's line; a wrong one is named together with the nearest that exists."""
     try:
-        return parse_argstring(magic, line)
+        found: argparse.Namespace = parse_argstring(magic, line)
     except UsageError as error:
         raise _nearest(magic, str(error)) from None
+    return found
 
 
 def _nearest(magic: Callable[..., Any], message: str) -> Exception:
@@ -74,10 +82,26 @@ def recorded_names() -> list[str]:
     return list(dict.fromkeys([*session.recorder.variables(), *cells]))
 
 
-def completer(magic: Callable[..., Any], targets: bool = False) -> Callable[[Any, Any], list[str]]:
-    """A Tab completer for a magic: its options, its words, and, with `targets`, recorded names."""
+def completer(magic: Callable[..., Any], *, names_after: tuple[str, ...] = ()) -> Callable[[Any, Any], list[str]]:
+    """A Tab completer for a magic: its options, its words, and recorded names.
+
+    `names_after` says which options take a recorded name; ``""`` stands for the magic's own argument.
+    """
 
     def complete(shell: Any, event: Any) -> list[str]:
-        return [*choices(magic), *(recorded_names() if targets else ()), *options(magic)]
+        typed = event.text_until_cursor.removesuffix(event.symbol).split()
+        option = _option(magic, typed[-1] if len(typed) > 1 else "")
+        if option is None:
+            names = recorded_names() if "" in names_after else []
+            return [*choices(magic), *names, *options(magic)]
+        names = recorded_names() if set(names_after) & set(option.option_strings) else []
+        return [*map(str, option.choices or ()), *names]
 
     return complete
+
+
+def _option(magic: Callable[..., Any], word: str) -> argparse.Action | None:
+    """The option of this name that waits for a value."""
+    parser: argparse.ArgumentParser = magic.parser  # type: ignore[attr-defined]
+    found = (action for action in parser._actions if word in action.option_strings and action.nargs != 0)
+    return next(found, None)

@@ -7,7 +7,7 @@ from typing import Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from mlmagic.errors import UsageProblem
+from mlmagic.errors import MisuseError
 from mlmagic.magics._options import completer, one_line, parse
 
 FACES = ("graph", "tree", "table", "json")
@@ -15,6 +15,8 @@ FACES = ("graph", "tree", "table", "json")
 
 @magics_class
 class LineageMagics(Magics):
+    """`%lineage`."""
+
     @no_var_expand
     @one_line
     @magic_arguments()
@@ -46,7 +48,7 @@ class LineageMagics(Magics):
             return mlmagic.sql(query)
         asked = parse(self.lineage, line)
         if asked.depth is not None and asked.depth < 1:
-            raise UsageProblem(f"--depth takes a whole number from 1 on, not {asked.depth}")
+            raise MisuseError(f"--depth takes a whole number from 1 on, not {asked.depth}")
         return mlmagic.lineage(asked.target, forward=asked.forward, depth=asked.depth).render(asked.face)
 
 
@@ -56,13 +58,13 @@ def _sql(line: str) -> str | None:
     if not option:
         return None
     if before.strip():
-        raise UsageProblem("--sql takes the whole line: %lineage --sql \"SELECT …\"")
+        raise MisuseError('--sql takes the whole line: %lineage --sql "SELECT …"')
     text = query.strip().removeprefix("=").strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]
     if not text:
-        raise UsageProblem("--sql takes a query: %lineage --sql \"SELECT * FROM executions\"")
+        raise MisuseError('--sql takes a query: %lineage --sql "SELECT * FROM executions"')
     return text
 
 
-COMPLETERS = {"lineage": completer(LineageMagics.lineage, targets=True)}
+COMPLETERS = {"lineage": completer(LineageMagics.lineage, names_after=("",))}

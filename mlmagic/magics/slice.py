@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
@@ -12,6 +13,8 @@ from mlmagic.magics._options import completer, one_line, parse
 
 @magics_class
 class SliceMagics(Magics):
+    """`%slice`."""
+
     @no_var_expand
     @one_line
     @magic_arguments()
@@ -38,10 +41,10 @@ class SliceMagics(Magics):
         asked = parse(self.slice, line)
         found = mlmagic.slice(asked.target)
         if asked.output:
-            print(f"wrote {found.save(asked.output.strip(chr(34) + chr(39)))}")
+            sys.stdout.write(f"wrote {found.save(asked.output.strip(chr(34) + chr(39)))}\n")
         if asked.run:
             return found.run()
         return None if asked.output else found
 
 
-COMPLETERS = {"slice": completer(SliceMagics.slice, targets=True)}
+COMPLETERS = {"slice": completer(SliceMagics.slice, names_after=("",))}

@@ -14,6 +14,8 @@ ACTIONS = ("status", "on", "off", "doctor")
 
 @magics_class
 class StatusMagics(Magics):
+    """`%mlmagic`."""
+
     @no_var_expand
     @one_line
     @magic_arguments()

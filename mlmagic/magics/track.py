@@ -13,6 +13,8 @@ from mlmagic.magics._options import completer
 
 @magics_class
 class TrackMagics(Magics):
+    """`%%track`."""
+
     @no_var_expand
     @magic_arguments()
     @argument("name", nargs="?", help="a name to find this cell by: %%lineage NAME, %%slice NAME")
@@ -34,4 +36,4 @@ class TrackMagics(Magics):
         raise UsageError("%%track must be the first line of its cell")
 
 
-COMPLETERS = {"track": completer(TrackMagics.track)}
+COMPLETERS = {"track": completer(TrackMagics.track, names_after=("--metric", "--param"))}

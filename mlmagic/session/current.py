@@ -34,6 +34,7 @@ def require() -> Session:
 
 
 def set_current(session: Session | None) -> None:
+    """Make this the current session, closed when the process ends; ``None``: there is none."""
     global _current
     _current = session
     if session is None:
@@ -42,13 +43,16 @@ def set_current(session: Session | None) -> None:
         atexit.register(_at_exit)
 
 
-def resume(namespace: dict[str, Any] | None = None) -> Session:
-    """The current session, or a new one for a script: its module's names, its folder's project."""
+def resume(namespace: dict[str, Any] | None = None, source: str = "") -> Session:
+    """The current session, or a new one for a script: its module's names, its folder's project.
+
+    `source` is the text of the script that has run so far.
+    """
     if _current is not None:
         return _current
     names = namespace if namespace is not None else vars(sys.modules["__main__"])
     session = Session(names, project_folder(Path.cwd()), settings())
-    session.start()
+    session.start(source)
     set_current(session)
     return session
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import traceback
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mlmagic.capture import Cell, Outcome
 from mlmagic.records import Status
 from mlmagic.session.session import Session
-from mlmagic.session.tracking import Tracking, strip_track_line
+from mlmagic.session.tracking import Tracking, strip_track_line, track_line
 
 _LONGEST_ERROR = 300
 
@@ -52,11 +53,11 @@ class NotebookHooks:
         outcome = outcome_of(result)
         if self._depth:
             if outcome.status != "ok" and self._nested_failure is None:
-                self._nested_failure = outcome
+                self._nested_failure = replace(outcome, error_line=None)
             return
         failure, self._nested_failure = self._nested_failure, None
-        if failure is not None and outcome.status == "ok":
-            outcome = Outcome(failure.status, outcome.execution_count, failure.error, None, outcome.displayed)
+        if failure is not None and outcome.status == "ok":  # such as `%%capture`, which shows the error and goes on
+            outcome = replace(failure, execution_count=outcome.execution_count, displayed=outcome.displayed)
         self._session.end(outcome)
 
     def cell(self, info: Any) -> Cell:
@@ -80,18 +81,19 @@ class NotebookHooks:
         """Notebook syntax to Python; the text itself where it cannot be transformed."""
         try:
             return str(self._shell.input_transformer_manager.transform_cell(source))
-        except Exception:  # noqa: BLE001 - the shell will report it to the user in its own way
+        except Exception:
             return source
 
 
 def outcome_of(result: Any) -> Outcome:
     """How a cell ended, from IPython's result."""
     error = result.error_before_exec or result.error_in_exec
+    raw = getattr(result.info, "raw_cell", None) or ""
     return Outcome(
         status=_status(error),
         execution_count=result.execution_count,
         error=describe_error(error),
-        error_line=_error_line(error),
+        error_line=error_line(error, raw, before=result.error_before_exec is not None),
         displayed=result.result is not None,
     )
 
@@ -113,13 +115,33 @@ def describe_error(error: BaseException | None) -> str | None:
     return f"{kind}: {message[0]}"[:_LONGEST_ERROR] if message else kind
 
 
-def _error_line(error: BaseException | None) -> int | None:
-    """The line of the cell that was being executed when it failed."""
-    if isinstance(error, SyntaxError) and error.__traceback__ is None:
-        return error.lineno
+def error_line(error: BaseException | None, source: str, *, before: bool = False) -> int | None:
+    """The line of `source`, from 1, whose statement failed; `before` it ran, where it is no Python at all."""
+    lines = source.splitlines()
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)  # IPython drops blank lines above
+    if before and isinstance(error, SyntaxError):
+        return (error.lineno or 1) + first
     frames = traceback.walk_tb(error.__traceback__ if error is not None else None)
-    lines = [line for frame, line in frames if _is_cell(frame)]
-    return lines[0] if lines else None
+    reached = [line for frame, line in frames if _is_cell(frame)]
+    magics = _cell_magics(lines)
+    if not reached or not magics:
+        return reached[0] + first if reached else None
+    if len(reached) <= len(magics):  # the magic itself failed
+        return magics[0] + 1
+    below = lines[magics[-1] + 1 :]
+    blank = next((number for number, line in enumerate(below) if line.strip()), 0)
+    return magics[-1] + 1 + blank + reached[len(magics)]
+
+
+def _cell_magics(lines: list[str]) -> list[int]:
+    """Where the cell magics stand, one below the other, from 0; ours is none, as it is taken away."""
+    found = []
+    for number, line in enumerate(lines):
+        if line.startswith("%%"):
+            found.append(number)
+        elif line.strip():
+            break
+    return found[1:] if found and track_line(lines) is not None else found
 
 
 def _is_cell(frame: types.FrameType) -> bool:

@@ -16,13 +16,21 @@ import types
 from pathlib import Path
 from typing import Any
 
-from mlmagic.capture.modules import LocalModules
+from mlmagic.capture.modules import LocalModules, is_installed
 from mlmagic.capture.recorder import code_reach
 from mlmagic.fingerprint import Scope, snapshot
 from mlmagic.fingerprint.compare import parts
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGES = {"os.remove": 1, "os.rename": 2, "os.rmdir": 1, "os.mkdir": 1, "os.link": 2, "os.symlink": 2, "os.truncate": 1}
+_CHANGES = {
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.rmdir": 1,
+    "os.mkdir": 1,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.truncate": 1,
+}
 _HARMLESS = ("/dev/", "/proc/", "/tmp/joblib_memmapping_folder")
 
 
@@ -57,10 +65,11 @@ class Guard:
             raise PermissionError(f"a slice does not {verb} outside of its own folder: {os.fsdecode(path)}")
 
     def _from_script(self) -> bool:
+        """Whether the user's own code asks, rather than a package that starts its workers."""
         frame: types.FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_globals.get("__name__") in ("subprocess", "os", "mlmagic.session.replay"):
             frame = frame.f_back
-        return frame is not None and frame.f_code.co_filename == self._script
+        return frame is not None and not is_installed(frame.f_code.co_filename)
 
 
 def run(script: Path, target: str) -> dict[str, Any]:
@@ -73,7 +82,7 @@ def run(script: Path, target: str) -> dict[str, Any]:
     sys.addaudithook(Guard(Path.cwd(), str(script)))
     try:
         exec(code, module.__dict__)
-    except BaseException as error:  # noqa: BLE001 - whatever stopped it is the answer
+    except BaseException as error:
         return {"stopped": _where(error, script)}
     if target not in module.__dict__:
         return {"stopped": f"the slice ran, and {target} is not there"}
@@ -89,6 +98,7 @@ def _where(error: BaseException, script: Path) -> str:
 
 
 def main(arguments: list[str]) -> None:
+    """Run a script and write what it came to, as the parent process asked."""
     script, target, report = arguments
     found = run(Path(script), target)
     with open(report, "wb") as file:

@@ -73,6 +73,7 @@ class Session:
         )
         self._journal = Journal(self.project.journals, self.session_id)
         self._pending: list[Callable[[], None]] = []
+        self._in_gap = False
         self._told: set[str] = set()
         self._lock = threading.RLock()
         self._owner = os.getpid()
@@ -95,6 +96,7 @@ class Session:
         """End the session: what has finished is in the database, and nothing stays open."""
         if os.getpid() != self._owner:
             return  # a forked child is not the session
+        self.end_gap()
         if self.recorder.running:
             self.recorder.abandon()
         self.recorder.stop()
@@ -126,15 +128,33 @@ class Session:
 
     def end(self, outcome: Outcome) -> Observation | None:
         """The cell is over: its observation, journalled, or ``None`` where none was begun."""
+        observation = self._ended(outcome)
+        if observation is not None:
+            self._observed(observation)
+        return observation
+
+    def begin_gap(self, source: str) -> None:
+        """What a script does between two tracked blocks is recorded, too, where it changes something."""
+        self._in_gap = bool(source)
+        if source:
+            self.begin(Cell(redact(source), source))
+
+    def end_gap(self) -> None:
+        """The next block begins, or the script ends."""
+        if self._in_gap:
+            self._in_gap = False
+            observation = self._ended(Outcome("ok"))
+            if observation is not None and observation.writes:
+                self._observed(observation)
+
+    def _ended(self, outcome: Outcome) -> Observation | None:
         if not self.recorder.running:
             return None
         try:
-            observation = self.recorder.end(outcome)
+            return self.recorder.end(outcome)
         except (Exception, KeyboardInterrupt) as error:
-            observation = self.recorder.lost(outcome)
             self.tell_once(f"what a cell changed could not be found out ({_one_line(error)}); it counts as unknown")
-        self._observed(observation)
-        return observation
+            return self.recorder.lost(outcome)
 
     def _observed(self, observation: Observation) -> None:
         self.last = observation
@@ -174,7 +194,7 @@ class Session:
 
 
 def _say(line: str) -> None:
-    print(f"mlmagic: {line}", file=sys.stderr)
+    sys.stderr.write(f"mlmagic: {line}\n")
 
 
 def _one_line(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from mlmagic.errors import UnknownNameError, UsageProblem
+from mlmagic.errors import MisuseError, UnknownNameError
 
 _FIRST_LINE = re.compile(r"^%%track(?=\s|$)(.*)$")
 OPTIONS = ("--tag", "--metric", "--param")
@@ -22,7 +22,7 @@ class _Parser(argparse.ArgumentParser):
         unknown = re.match(r"unrecognized arguments: (-\S+)", message)
         if unknown:
             raise UnknownNameError.among("option of %%track", unknown[1], OPTIONS)
-        raise UsageProblem(f"%%track: {message}")
+        raise MisuseError(f"%%track: {message}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +52,7 @@ class Tracking:
             return cls()
         try:
             return cls.parse(line)
-        except (UsageProblem, UnknownNameError):
+        except (MisuseError, UnknownNameError):
             return cls()  # the shell has refused this cell with that message
 
     @classmethod
@@ -61,23 +61,23 @@ class Tracking:
 
         Raises
         ------
-        UsageProblem, UnknownNameError
+        MisuseError, UnknownNameError
             An option or value that does not fit.
         """
         try:
             words = shlex.split(line)
         except ValueError as error:
-            raise UsageProblem(f"%%track: {error}") from None
+            raise MisuseError(f"%%track: {error}") from None
         asked = parser().parse_args(words)
         tags = {}
         for text in asked.tag:
             key, sign, value = text.partition("=")
             if not sign or not key:
-                raise UsageProblem(f"%%track: --tag takes KEY=VALUE, not {text!r}")
+                raise MisuseError(f"%%track: --tag takes KEY=VALUE, not {text!r}")
             tags[key] = value
         for name in (*asked.param, *asked.metric):
             if not name.isidentifier():
-                raise UsageProblem(f"%%track: --param and --metric take the name of a variable, not {name!r}")
+                raise MisuseError(f"%%track: --param and --metric take the name of a variable, not {name!r}")
         return cls(asked.name, tags, tuple(asked.param), tuple(asked.metric))
 
 
@@ -112,7 +112,7 @@ def strip_track_line(lines: list[str]) -> list[str]:
         return lines
     try:
         Tracking.parse(line)
-    except (UsageProblem, UnknownNameError) as problem:
+    except (MisuseError, UnknownNameError) as problem:
         raise UsageError(str(problem)) from None
     body = lines[number + 1 :]
     first = next((line for line in body if line.strip()), "")

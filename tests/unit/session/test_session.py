@@ -1,0 +1,96 @@
+"""A session without a kernel: what it does where the disk refuses, or recording itself fails."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from mlmagic.capture import Cell, Outcome
+from mlmagic.session import Session
+from mlmagic.session.project import open_project
+from mlmagic.session.settings import MLMagic, settings
+
+
+@pytest.fixture
+def session(tmp_path: Path):
+    told: list[str] = []
+    session = Session({}, tmp_path / ".mlmagic", MLMagic(), say=told.append)
+    session.told = told  # type: ignore[attr-defined]
+    session.start()
+    yield session
+    session.close()
+
+
+def run(session: Session, code: str):
+    session.begin(Cell(code, code))
+    exec(code, session.namespace)
+    return session.end(Outcome("ok", 1))
+
+
+def test_what_a_full_disk_refuses_is_written_when_there_is_room_again(session, monkeypatch):
+    journal = session._journal
+    full = True
+
+    def append(line: bytes, write=journal._append) -> None:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(line)
+
+    monkeypatch.setattr(journal, "_append", append)
+    run(session, "a = 1")
+    run(session, "b = 2")
+    assert session.told == [
+        "the journal cannot be written (No space left on device): cells run on and are held in memory"
+    ]
+    full = False
+    run(session, "c = 3")
+    assert {row.name for row in session.history().versions if row.kind == "variable"} == {"a", "b", "c"}
+
+
+def test_a_recording_that_fails_counts_as_unknown_and_the_next_one_works(session, monkeypatch):
+    run(session, "a = [1]")
+    with monkeypatch.context() as broken:
+        broken.setattr("mlmagic.capture.recorder.Changes.find", lambda self: 1 / 0)
+        lost = run(session, "b = a")
+    assert [row.fingerprint for row in lost.versions if row.kind == "variable"] == [None, None]
+    assert {row.name for row in lost.versions} >= {"a", "b"}
+    assert len(session.told) == 1
+    assert "\n" not in session.told[0]
+    run(session, "c = b")
+    assert "c" in {row.name for row in session.history().versions}
+
+
+def test_each_kind_of_trouble_is_told_once(session):
+    session.tell_once("the disk (1) is full")
+    session.tell_once("the disk (2) is full")
+    session.tell_once("something else")
+    assert session.told == ["the disk (1) is full", "something else"]
+
+
+def test_a_gap_without_effect_is_no_row(session):
+    session.begin_gap("print(1)")
+    session.end_gap()
+    assert [row.name for row in session.history().executions] == ["before"]
+    session.begin_gap("x = 1")
+    session.namespace["x"] = 1
+    session.end_gap()
+    assert [row.source for row in session.history().executions][1:] == ["x = 1"]
+
+
+def test_a_folder_that_cannot_be_made_becomes_a_temporary_one(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    project = open_project(tmp_path / "file" / ".mlmagic")
+    assert project.problem is not None
+    assert "\n" not in project.problem
+    assert project.journals.is_dir()
+    assert project.root == tmp_path / "file"
+
+
+def test_environment_variables_give_the_defaults(monkeypatch):
+    monkeypatch.setenv("MLMAGIC_HOME", "/somewhere")
+    monkeypatch.setenv("MLMAGIC_TRACK", "0")
+    monkeypatch.setenv("MLMAGIC_OBJECT_LIMIT", "77")
+    found = settings()
+    assert (found.home, found.track, found.object_limit) == ("/somewhere", False, 77)
