@@ -170,6 +170,19 @@ class Outside:
         """A cell begins: what the process's settings are now, nobody here did."""
         self._settings = self._process.digests()
 
+    def settings_now(self) -> Mapping[str, str]:
+        """The process's settings at this moment."""
+        return self._process.digests()
+
+    def overlook(self, entered: Mapping[str, str]) -> None:
+        """Take what happened since the process's settings were as `entered` for no work of the cell's."""
+        now, known = self._process.digests(), dict(self._settings)
+        for name in entered.keys() | now.keys():
+            if entered.get(name) != now.get(name):
+                known.pop(name, None)
+                known |= {name: now[name]} if name in now else {}
+        self._settings = known
+
     def settings(self, ledger: Ledger, facts: CellFacts, wants: bool, strings: set[str]) -> None:
         """Environment variables, working folder and import path, as the cell found and left them."""
         now = self._process.digests()

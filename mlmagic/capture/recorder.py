@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType
@@ -248,6 +249,19 @@ class Recorder:
         self._files.end()
         self._names.start_over()
         self._running = None
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What happens inside is our own work (`%lineage`, `%slice`) and no part of the running cell."""
+        watching, self._files.active = self._files.active, False
+        generators, settings = randomness.states(), self._outside.settings_now()
+        try:
+            yield
+        finally:
+            self._files.active = watching
+            self._random.overlook(generators)
+            self._outside.overlook(settings)
+            self._settings.look()
 
     def label(
         self, name: str | None, tags: Mapping[str, str], metrics: tuple[str, ...], params: tuple[str, ...]

@@ -87,7 +87,7 @@ _WHOLE = frozenset({"numpy", "torch", "pyarrow", "polars", "builtins"})  # packa
 def _inside(path: str, part: Any) -> list[Named] | None:
     """The named parts of a container, frame or object; ``None`` for what is compared whole."""
     kind = type(part)
-    if kind in (list, tuple):
+    if kind is list or kind is tuple:
         return _inside_sequence(path, part)
     if kind is dict:
         return [(f"{path}[{_key(key)}]", item) for key, item in part.items()]
@@ -106,7 +106,7 @@ def _inside_sequence(path: str, part: Any) -> list[Named] | None:
 
 
 def _key(key: object) -> str:
-    return repr(key) if type(key) in (str, int) else "…"
+    return repr(key) if type(key) is str or type(key) is int else "…"
 
 
 def _is_code(part: Any) -> bool:

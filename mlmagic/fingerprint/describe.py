@@ -9,7 +9,9 @@ from mlmagic.config import is_secret
 from mlmagic.fingerprint.classes import package_of, qualname_of
 
 _PREVIEW = 60
-_SIZED = (list, tuple, dict, set, frozenset)
+# By identity: a metaclass may define what comparing classes means.
+_SHOWN = frozenset(map(id, (int, float, bool, type(None), complex, str)))
+_SIZED = frozenset(map(id, (list, tuple, dict, set, frozenset)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,11 @@ def describe(name: str, value: Any) -> Description:
     """What may be written down about a value; asks nothing of objects of unknown types."""
     cls = type(value)
     kind = qualname_of(cls)
-    if cls in (int, float, bool, type(None), complex, str):
+    if id(cls) in _SHOWN:
         return Description(kind, nbytes=None, preview=_preview(name, value))
-    if cls in _SIZED:
+    if id(cls) in _SIZED:
         return Description(kind, shape=f"({len(value)},)")
-    if cls in (bytes, bytearray):
+    if cls is bytes or cls is bytearray:
         return Description(kind, shape=f"({len(value)},)", nbytes=len(value))
     describer = _KNOWN.get(package_of(cls))
     known = describer(kind, value) if describer else Description(kind)

@@ -32,6 +32,7 @@ MARSHAL_FORMAT = 2
 # Types are compared by identity throughout: a metaclass may define what hashing a class means.
 _SCALAR_IDS = frozenset(map(id, SCALARS))
 _TEXT_IDS = frozenset({id(str), id(bytes)})
+_FLAT_IDS = frozenset({id(dict), id(list), id(tuple)})
 _CHUNK = 4096  # elements marshalled at a time
 _BULK = 32
 _FLUSH = 1 << 16
@@ -155,7 +156,7 @@ class Walk:
         if len(values) < _BULK or len(kinds) != 1:
             return False
         kind = type(values[0])
-        if kind not in (dict, list, tuple) or not _all_flat(kind, values):
+        if id(kind) not in _FLAT_IDS or not _all_flat(kind, values):
             return False
         return self._bulk_containers(kind, values)
 

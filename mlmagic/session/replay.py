@@ -20,35 +20,43 @@ from mlmagic.capture.modules import LocalModules, is_installed
 from mlmagic.capture.recorder import code_reach
 from mlmagic.fingerprint import Scope, snapshot
 from mlmagic.fingerprint.compare import parts
+from mlmagic.session import confine
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGES = {
-    "os.remove": 1,
-    "os.rename": 2,
-    "os.rmdir": 1,
-    "os.mkdir": 1,
-    "os.link": 2,
-    "os.symlink": 2,
-    "os.truncate": 1,
+# Audit event -> for each path it changes: its place among the arguments, and that of the open folder it is relative to.
+_CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
+    "os.remove": ((0, 1),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.rmdir": ((0, 1),),
+    "os.mkdir": ((0, 2),),
+    "os.link": ((0, 2), (1, 3)),
+    "os.symlink": ((1, 2),),
+    "os.truncate": ((0, None),),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.utime": ((0, 3),),
+    "os.setxattr": ((0, None),),
+    "shutil.rmtree": ((0, 1),),
+    "sqlite3.connect": ((0, None),),
 }
+_COMMANDS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile"})
 _HARMLESS = ("/dev/", "/proc/", "/tmp/joblib_memmapping_folder")
 
 
 class Guard:
     """An audit hook that lets a script read everything and change only what is in its own folder."""
 
-    def __init__(self, scratch: Path, script: str) -> None:
+    def __init__(self, scratch: Path) -> None:
         self._scratch = os.path.realpath(scratch) + os.sep
         self._caches = os.path.realpath(Path.home() / ".cache") + os.sep
-        self._script = script
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open" and self._writes(args[1], args[2]):
             self._check(args[0], "write")
         elif event in _CHANGES:
-            for path in args[: _CHANGES[event]]:
-                self._check(path, "change")
-        elif event in ("subprocess.Popen", "os.system") and self._from_script():
+            for place, folder in _CHANGES[event]:
+                self._check(_in_folder(args[place], args[folder] if folder is not None else None), "change")
+        elif event in _COMMANDS and self._from_users():
             raise PermissionError("a slice runs no shell commands")
         elif event == "http.client.send" and not bytes(args[1][:5]).startswith((b"GET ", b"HEAD ")):
             raise PermissionError("a slice sends no data over the network")
@@ -58,18 +66,25 @@ class Guard:
         return any(sign in mode for sign in "wax+") if isinstance(mode, str) else bool((flags or 0) & _WRITING)
 
     def _check(self, path: Any, verb: str) -> None:
-        if isinstance(path, int) or path is None:
+        if isinstance(path, int) or path in (None, "", ":memory:"):
             return
         full = os.path.realpath(os.fsdecode(path))
         if not (full + os.sep).startswith((self._scratch, self._caches, *_HARMLESS)):
             raise PermissionError(f"a slice does not {verb} outside of its own folder: {os.fsdecode(path)}")
 
-    def _from_script(self) -> bool:
+    def _from_users(self) -> bool:
         """Whether the user's own code asks, rather than a package that starts its workers."""
         frame: types.FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_globals.get("__name__") in ("subprocess", "os", "mlmagic.session.replay"):
             frame = frame.f_back
         return frame is not None and not is_installed(frame.f_code.co_filename)
+
+
+def _in_folder(path: Any, folder: Any) -> Any:
+    """The path as seen from here, where a call gave it relative to an open folder."""
+    if not isinstance(folder, int) or folder < 0 or isinstance(path, int):
+        return path
+    return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
 
 
 def run(script: Path, target: str) -> dict[str, Any]:
@@ -79,7 +94,7 @@ def run(script: Path, target: str) -> dict[str, Any]:
     sys.modules["__main__"] = module
     sys.path.insert(0, os.getcwd())
     code = compile(script.read_text(), str(script), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    sys.addaudithook(Guard(Path.cwd(), str(script)))
+    sys.addaudithook(Guard(Path.cwd()))
     try:
         exec(code, module.__dict__)
     except BaseException as error:
@@ -100,6 +115,7 @@ def _where(error: BaseException, script: Path) -> str:
 def main(arguments: list[str]) -> None:
     """Run a script and write what it came to, as the parent process asked."""
     script, target, report = arguments
+    confine.to([Path.cwd(), Path.home() / ".cache", *map(Path, _HARMLESS)])
     found = run(Path(script), target)
     with open(report, "wb") as file:
         pickle.dump(found, file, protocol=5)

@@ -72,7 +72,6 @@ def test_looking_changes_nothing(notebook, look):
     assert {kind for kind, _ in ran.writes} <= {"variable"}
 
 
-@pytest.mark.xfail(strict=True, reason="fingerprint: functools.cached_property holds a lock and makes its class opaque")
 def test_a_class_with_a_cached_property_is_changed_by_its_first_use_only(notebook):
     notebook.cell("from functools import cached_property")
     notebook.cell("class Q:\n    @cached_property\n    def all(self): return [1]\nq = Q()")

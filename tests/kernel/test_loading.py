@@ -35,7 +35,7 @@ def _picture():
 
 def picture(kernel: Kernel) -> dict[str, list[str]]:
     found: dict[str, list[str]] = json.loads(ast.literal_eval(kernel.good("_picture()").text))
-    found["files"] = [name for name in found["files"] if "history.sqlite" not in name]  # IPython's, now and then
+    found["files"] = [name for name in found["files"] if "profile_default" not in name]  # IPython's, now and then
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,10 @@ def test_a_target_that_is_gone_is_judged_by_its_fingerprint(kernel):
         ("rename", "kept = 9\nopen('{outside}.old', 'w').close()\nos.rename('{outside}.old', '{outside}')"),
         ("numpy", "kept = 10\nnp.save('{outside}.npy', np.zeros(2))\nos.rename('{outside}.npy', '{outside}')"),
         ("copy", "import shutil\nkept = 11\nshutil.copy('data/rows.csv', '{outside}')"),
+        ("parquet", "kept = rows.b.sum()\nrows.to_parquet('{outside}')"),
+        ("polars", "import polars as pl\nkept = 12\npl.DataFrame({'a': [1]}).write_csv('{outside}')"),
+        ("duckdb", "import duckdb\nkept = 12\nduckdb.sql(\"COPY (SELECT 1 AS a) TO '{outside}'\");"),
+        ("sqlite", "import sqlite3\nkept = 12\nsqlite3.connect('{outside}').execute('CREATE TABLE t(a)').close()"),
         ("helper", "from helper import touch\nkept = 12\ntouch('{outside}');"),
         ("pathlib", "from pathlib import Path\nkept = 11\nPath('{outside}').write_text('x');"),
     ],
@@ -169,6 +174,32 @@ def test_what_was_written_outside_is_not_written_again(kernel, tmp_path, name, c
     before = sorted(str(path) for path in tmp_path.rglob("*"))
     found = verdict(kernel, "kept")
     assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+    assert found["verdict"] == "same" or "stopped" in found["detail"], found
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["shutil.rmtree('{tree}')", "os.utime('{tree}/file', (1, 1))", "os.chmod('{tree}/file', 0o600)",
+     "os.rename('{tree}/file', '{tree}/moved')", "os.truncate('{tree}/file', 0)", "os.link('{tree}/file', '{tree}/b')"],
+)  # fmt: skip
+def test_what_was_changed_outside_is_not_changed_again(kernel, tmp_path, change):
+    def lay_out() -> tuple:
+        shutil.rmtree(tmp_path / "tree", ignore_errors=True)
+        (tmp_path / "tree").mkdir()
+        (tmp_path / "tree" / "file").write_text("content")
+        return look()
+
+    def look() -> tuple:
+        found = [
+            (path.name, path.stat().st_size, path.stat().st_mtime, path.stat().st_mode) for path in tmp_path.rglob("*")
+        ]
+        return tuple(sorted(found))
+
+    lay_out()
+    kernel.good(f"import os, shutil\nchanged = 5\n{change.replace('{tree}', str(tmp_path / 'tree'))}")
+    before = lay_out()
+    found = verdict(kernel, "changed")
+    assert look() == before
     assert found["verdict"] == "same" or "a slice" in found["detail"], found
 
 

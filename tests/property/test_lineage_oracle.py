@@ -94,11 +94,10 @@ def account(namespace: dict[str, Any]) -> dict[str, tuple[int, Any]]:
 
 def partners(namespace: dict[str, Any]) -> dict[str, set[str]]:
     """Each of the user's names with those that share changeable objects or memory with it."""
-    parts: dict[str, set[int]] = {}
-    for name in account(namespace):
-        pristine = Pristine()
-        pristine.of(namespace[name])
-        parts[name] = set(pristine.seen) | {id(_owner(part)) for part in pristine.kept}
+    looks = {name: Pristine() for name in account(namespace)}  # all alive at once: identities are told apart
+    for name, look in looks.items():
+        look.of(namespace[name])
+    parts = {name: set(look.seen) | {id(_owner(part)) for part in look.kept} for name, look in looks.items()}
     return {name: {other for other in parts if parts[name] & parts[other]} for name in parts}
 
 

@@ -196,3 +196,20 @@ def test_files_opened_by_the_kernels_own_threads_are_not_the_cells(notebook, tmp
     thread.join()
     assert os.path.exists("history.log")
     assert {kind for kind, _ in ran.writes} == {"variable"}
+
+
+def test_what_our_own_magics_do_is_no_part_of_the_cell(notebook, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OUR_OWN", "0")
+    notebook.cell("import os, random")
+
+    def ours():
+        with notebook.recorder.aside():
+            os.environ["OUR_OWN"] = "1"
+            notebook.namespace["random"].random()
+            (tmp_path / "ours.txt").write_text("x")
+
+    notebook.namespace["ours"] = ours
+    ran = notebook.cell("ours()\nwith open('mine.txt', 'w') as f: f.write('y')")
+    assert set(ran.writes) - {("variable", "ours")} == {("variable", "f"), ("file", "mine.txt")}
+    assert {kind for kind, _ in ran.reads} == {"variable"}

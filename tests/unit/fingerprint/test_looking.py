@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from mlmagic.capture.recorder import code_reach
+from mlmagic.fingerprint import Scope, describe
+from mlmagic.fingerprint.compare import parts
 from tests.unit.fingerprint.cells import Notebook, cases
 
 ROOT = Path(__file__).parents[3]
@@ -335,8 +338,11 @@ def test_no_code_of_the_users_own_is_run(bases: str, meta: str) -> None:
         "np.ndarray": "3", "functools.partial": "print", "pathlib.PurePosixPath": "'a'",
     }.get(bases, "")  # fmt: skip
     notebook.run(f"x = Plain({arguments})\nfor name, method in NASTY.items(): type.__setattr__(Plain, name, method)")
-    notebook.run("y = x; held = [x]; x = [held, (x,), {'k': x}]; calls.clear()")
+    notebook.run("y = x; held = [x]; x = [held, (x,), {'k': x}, [x] * 40]; calls.clear()")
     seen = notebook.look()
+    describe("y", notebook["y"])
+    if "." not in bases:
+        parts("y", notebook["y"], Scope(notebook.namespace, code_reach, lambda name: False))
     assert notebook["calls"] == []
     assert bases == "pd.Series" or seen.fingerprint is not None or meta == "Meta"
     for name in list(notebook["NASTY"]):
