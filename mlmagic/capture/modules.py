@@ -15,8 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from mlmagic._optional import loaded
-from mlmagic.fingerprint import Snapshot
-from mlmagic.fingerprint.snapshot import UNKNOWN
+from mlmagic.fingerprint import UNKNOWN, Snapshot
 
 
 @lru_cache(maxsize=1)

@@ -31,9 +31,8 @@ from mlmagic.capture.outside import Outside
 from mlmagic.capture.packages import PackageSettings, packages_behind
 from mlmagic.capture.reach import Reach, reach
 from mlmagic.config import is_secret
-from mlmagic.fingerprint import Scope, Snapshot
+from mlmagic.fingerprint import DEFAULT_LIMIT, UNKNOWN, CodeReach, Scope, Snapshot
 from mlmagic.fingerprint.compare import Part, parts
-from mlmagic.fingerprint.snapshot import DEFAULT_LIMIT, UNKNOWN, CodeReach
 from mlmagic.records import BEFORE, Amendment, Execution, Measure, Observation, Status, WriteHow, new_id
 
 _ASKING = frozenset("exists isfile is_file isdir is_dir stat getsize getmtime".split())

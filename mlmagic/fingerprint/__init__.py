@@ -5,12 +5,17 @@ hash seed, and ``None`` where content cannot be known ("opaque": equal to nothin
 what the object shares with others and which global names the code inside it can load.
 """
 
+from mlmagic.fingerprint import handlers as handlers  # registers the built-in families of types
 from mlmagic.fingerprint.describe import Description, describe
 from mlmagic.fingerprint.files import file_fingerprint
-from mlmagic.fingerprint.snapshot import CONSTANT_TYPES, Scope, Snapshot, fingerprint, snapshot
+from mlmagic.fingerprint.scope import DEFAULT_LIMIT, CodeReach, Scope
+from mlmagic.fingerprint.snapshot import CONSTANT_TYPES, UNKNOWN, Snapshot, fingerprint, snapshot
 
 __all__ = [
     "CONSTANT_TYPES",
+    "DEFAULT_LIMIT",
+    "UNKNOWN",
+    "CodeReach",
     "Description",
     "Scope",
     "Snapshot",

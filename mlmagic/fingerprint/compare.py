@@ -12,7 +12,8 @@ from typing import Any
 from mlmagic.fingerprint.classes import module_of, native_base, package_of, slots_of
 from mlmagic.fingerprint.handlers.estimators import timeless
 from mlmagic.fingerprint.handlers.instances import instance_dict
-from mlmagic.fingerprint.snapshot import Scope, snapshot
+from mlmagic.fingerprint.scope import Scope
+from mlmagic.fingerprint.snapshot import snapshot
 
 CLOSE = 1e-6  # largest relative difference of two numbers that still counts as close
 _LIMIT = 100_000  # parts taken apart; what is beyond is compared by digest

@@ -10,21 +10,17 @@ from __future__ import annotations
 import gc
 import marshal
 import types
-import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import chain, count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
-from mlmagic.fingerprint.classes import lineage_of, module_of, qualname_of
-
-if TYPE_CHECKING:
-    from mlmagic.fingerprint.snapshot import Scope
-
-Handler = Callable[[Any, "Walk"], None]
+from mlmagic.fingerprint.classes import lineage_of, module_of
+from mlmagic.fingerprint.registry import generic, handler_for, handles, resolved
+from mlmagic.fingerprint.scope import Scope
 
 # marshal of format 2 writes these canonically: no references, no interning flags, types kept apart.
 SCALARS: frozenset[type] = frozenset({int, float, bool, str, bytes, type(None), complex})
@@ -97,7 +93,7 @@ class Walk:
             self.token("ref", known)
             return
         self._visited += 1
-        _, handler, is_value = _resolved(cls)
+        _, handler, is_value = resolved(cls)
         if not is_value:
             self.remember(obj)
         mark = len(self._stack)
@@ -346,7 +342,7 @@ class Walk:
             self.code(held)
         elif issubclass(cls, types.ModuleType):
             return
-        elif issubclass(cls, type) or handler_for(cls) is not _generic():
+        elif issubclass(cls, type) or handler_for(cls) is not generic():
             self.children([held])  # known kinds list their own buffers and parts
         else:
             self.changeable(held)
@@ -399,70 +395,6 @@ def _all_flat(kind: type, values: Iterable[Any]) -> bool:
 
 def _is_module_dict(obj: Any, namespace: dict[str, Any]) -> bool:
     return type(obj) is dict and (obj is namespace or ("__name__" in obj and "__spec__" in obj))
-
-
-# -- registry --------------------------------------------------------------------------------
-
-_Resolved = tuple[weakref.ref[type], Handler, bool]
-
-_BY_TYPE: dict[type, Handler] = {}
-_BY_NAME: dict[str, Handler] = {}  # "module.qualname", so that no package is imported to know it
-_RESOLVED: dict[int, _Resolved] = {}  # by identity of the class, which is not kept alive
-_VALUE_HANDLERS: set[Handler] = set()  # of immutable values, where sharing means nothing
-
-
-def handles(*kinds: type | str, value: bool = False) -> Callable[[Handler], Handler]:
-    """Register a handler for types exactly, or for ``"module.QualifiedName"`` of types and their subclasses.
-
-    Names also serve for types that may not be imported. ``value=True`` marks kinds without an identity of
-    their own: equal copies and shared references then get the same digest.
-    """
-
-    def register(handler: Handler) -> Handler:
-        for kind in kinds:
-            if isinstance(kind, str):
-                _BY_NAME[kind] = handler
-            else:
-                _BY_TYPE[kind] = handler
-        if value:
-            _VALUE_HANDLERS.add(handler)
-        _RESOLVED.clear()
-        return handler
-
-    return register
-
-
-def handler_for(cls: type) -> Handler:
-    """The handler of the nearest class in the method resolution order, else the generic one."""
-    return _resolved(cls)[1]
-
-
-def _resolved(cls: type) -> _Resolved:
-    found = _RESOLVED.get(id(cls))
-    if found is None or found[0]() is not cls:
-        if len(_RESOLVED) > 10_000:  # classes made in a loop
-            _RESOLVED.clear()
-        handler = _resolve(cls)
-        found = _RESOLVED[id(cls)] = (weakref.ref(cls), handler, handler in _VALUE_HANDLERS)
-    return found
-
-
-def _resolve(cls: type) -> Handler:
-    import mlmagic.fingerprint.handlers  # noqa: F401 - registers the built-in family once
-
-    if type(cls) is type and cls in _BY_TYPE:
-        return _BY_TYPE[cls]
-    for base in lineage_of(cls):
-        name = f"{module_of(base)}.{qualname_of(base)}"
-        if name in _BY_NAME:
-            return _BY_NAME[name]
-    if issubclass(cls, type):
-        return _BY_TYPE[type]
-    return _generic()
-
-
-def _generic() -> Handler:
-    return _BY_TYPE[object]
 
 
 @handles(Parts, value=True)

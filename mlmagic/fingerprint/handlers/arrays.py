@@ -10,7 +10,8 @@ from xxhash import xxh3_64_intdigest
 from mlmagic.fingerprint.classes import module_of, package_of, qualname_of
 from mlmagic.fingerprint.handlers.code import is_users
 from mlmagic.fingerprint.handlers.instances import instance_dict
-from mlmagic.fingerprint.walk import Parts, Walk, fields, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Parts, Walk, fields
 
 _BLOCK = 1 << 20  # bytes copied at a time where an array is not contiguous
 _X87_BYTES = 10  # of an 80-bit float's 16; the others are never written

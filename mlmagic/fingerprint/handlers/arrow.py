@@ -12,7 +12,8 @@ from typing import Any
 
 from xxhash import xxh3_128
 
-from mlmagic.fingerprint.walk import Parts, Walk, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Parts, Walk
 
 _ROWS = 1 << 16  # rows converted at a time
 _BYTES = 1 << 20  # and bytes of strings

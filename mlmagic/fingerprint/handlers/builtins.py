@@ -17,7 +17,8 @@ import zoneinfo
 from typing import Any
 
 from mlmagic.fingerprint.classes import module_of, qualname_of
-from mlmagic.fingerprint.walk import MARSHAL_FORMAT, Parts, Walk, handles, is_scalar
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import MARSHAL_FORMAT, Parts, Walk, is_scalar
 
 
 @handles(list)

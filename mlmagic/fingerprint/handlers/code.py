@@ -10,7 +10,8 @@ from typing import Any
 from xxhash import xxh3_128
 
 from mlmagic.fingerprint.classes import bases_of, members_of, module_of, qualname_of
-from mlmagic.fingerprint.walk import Parts, Walk, fields, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Parts, Walk, fields
 
 # Names in a class that Python or the act of looking puts there; none is the user's content.
 _CLASS_NOISE = frozenset(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mlmagic.fingerprint.handlers.instances import instance_dict, write_attributes
-from mlmagic.fingerprint.walk import Parts, Walk, fields, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Parts, Walk, fields
 
 _CLOCKS = frozenset({"refit_time_", "_init_prev_time", "_iter_prev_time"})
 _CLOCK_COLUMNS = frozenset({"mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time"})

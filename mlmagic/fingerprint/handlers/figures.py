@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mlmagic.fingerprint.handlers.instances import instance_dict
-from mlmagic.fingerprint.walk import Walk, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Walk
 
 
 @handles("matplotlib.artist.Artist")

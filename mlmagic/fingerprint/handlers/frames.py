@@ -11,7 +11,8 @@ from mlmagic.fingerprint.handlers.arrays import blocks, dtype_token, write_eleme
 from mlmagic.fingerprint.handlers.arrow import note_memory, write_chunks
 from mlmagic.fingerprint.handlers.code import is_users
 from mlmagic.fingerprint.handlers.instances import instance_dict, write_attributes, write_packaged
-from mlmagic.fingerprint.walk import Parts, Walk, fields, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Parts, Walk, fields
 
 # Attributes by which pandas keeps house; anything else in the instance's dict was set by the user.
 _FRAME_PARTS = frozenset({"_mgr", "_attrs", "_flags", "_name", "_item_cache", "_is_copy", "_typ"})

@@ -32,7 +32,8 @@ from mlmagic.fingerprint.classes import (
 )
 from mlmagic.fingerprint.handlers.builtins import dict_keys
 from mlmagic.fingerprint.handlers.code import is_users
-from mlmagic.fingerprint.walk import Parts, Walk, fields, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Parts, Walk, fields
 
 
 class UnknowableError(Exception):

@@ -8,7 +8,8 @@ from mlmagic.fingerprint.classes import lineage_of, members_of, module_of, qualn
 from mlmagic.fingerprint.handlers.arrays import write_plain
 from mlmagic.fingerprint.handlers.code import is_users
 from mlmagic.fingerprint.handlers.instances import instance_dict
-from mlmagic.fingerprint.walk import Walk, fields, handles
+from mlmagic.fingerprint.registry import handles
+from mlmagic.fingerprint.walk import Walk, fields
 
 _GRAPH_LIMIT = 100_000  # nodes of an autograd graph searched for leaves
 
