@@ -46,8 +46,12 @@ def shown(book, skip: int) -> list[list[dict]]:
     for cell in book.cells[skip:]:
         outputs = []
         for output in cell.outputs:
-            plain = {key: value for key, value in output.items() if key != "metadata"}
-            outputs.append(_plain(plain))
+            plain = _plain({key: value for key, value in output.items() if key != "metadata"})
+            last = outputs[-1] if outputs else {}
+            if plain.get("name") == last.get("name", ""):  # when a stream is flushed is chance
+                last["text"] += plain["text"]
+            else:
+                outputs.append(plain)
         found.append(outputs)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,21 @@ def test_a_file_written_and_read_again_is_written_in_the_scratch_folder(kernel):
     before = (kernel.folder / "between.csv").stat().st_mtime_ns
     assert said(kernel, "again")[0] == "same"
     assert (kernel.folder / "between.csv").stat().st_mtime_ns == before
+
+
+def test_a_database_outside_can_be_read(kernel, tmp_path):
+    with sqlite3.connect(tmp_path / "old.db") as made:
+        made.execute("CREATE TABLE t AS SELECT 41 AS a")
+    made.close()
+    kernel.good(
+        f"""
+        import sqlite3
+        link = sqlite3.connect('{tmp_path}/old.db')
+        read = link.execute('SELECT a FROM t').fetchall()
+        """
+    )
+    kernel.good("answer = read[0][0] + 1")
+    assert said(kernel, "answer") == ("same", "")
 
 
 def test_an_input_is_never_written_through_its_link(kernel):
