@@ -78,9 +78,10 @@ class Changes:
         if not seen.opaque and seen.fingerprint == before.fingerprint:
             same = seen.ids == before.ids and seen.spans == before.spans
             if same or not self._shares_otherwise(name, before, seen):
-                self.names.entries[name] = entry_for(entry.version_id, value, seen)
+                self.names.entries[name] = entry_for(entry.version_id, value, seen, entry.before)
                 return not same
-        self.ledger.read(entry.version_id, self.reach.reads.get(name, "closure"))
+        for version_id in (entry.version_id, *entry.before):
+            self.ledger.read(version_id, self.reach.reads.get(name, "closure"))
         write_variable(self.names, self.ledger, name, seen, "mutate")
         return True
 

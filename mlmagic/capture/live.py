@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import weakref
 from types import FrameType
 from typing import Any
 
@@ -27,6 +28,7 @@ class LiveWatch:
         self._namespace = namespace
         self._house = set(threading.enumerate())
         self._users: set[threading.Thread] = set()
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()  # threads and tasks that were told once
 
     def begin(self) -> None:
         """A cell begins: threads that appeared between cells are the kernel's."""
@@ -35,20 +37,28 @@ class LiveWatch:
 
     def running(self) -> bool:
         """Whether anything that cells started is still at work."""
+        return bool(self._at_work())
+
+    def started(self) -> bool:
+        """Whether something is at work that was not when this was asked last."""
+        new = [one for one in self._at_work() if one not in self._known]
+        self._known.update(new)
+        return bool(new)
+
+    def _at_work(self) -> list[Any]:
         alive = set(threading.enumerate())
         self._users = (self._users & alive) | (alive - self._house)
-        return any(map(_may_change_something, self._users)) or self._has_tasks()
+        return [*filter(_may_change_something, self._users), *self._tasks()]
 
     def is_house(self, ident: int) -> bool:
         """Whether a thread was there before the running cell, and no earlier cell started it."""
         return any(thread.ident == ident for thread in self._house)
 
-    def _has_tasks(self) -> bool:
+    def _tasks(self) -> list[asyncio.Task[Any]]:
         try:
-            tasks = asyncio.all_tasks()
+            return [task for task in asyncio.all_tasks() if self._is_users(task)]
         except RuntimeError:  # no loop is running here
-            return False
-        return any(self._is_users(task) for task in tasks)
+            return []
 
     def _is_users(self, task: asyncio.Task[Any]) -> bool:
         """Whether a coroutine of the notebook's is in this task: directly, awaited by another's, or to be."""

@@ -55,6 +55,7 @@ class Entry:
     identity: int
     snapshot: Snapshot
     anchor: object = None
+    before: tuple[str, ...] = ()  # versions by cells in between, where a late change is credited to an older one
 
     @property
     def anchored(self) -> bool:
@@ -62,12 +63,12 @@ class Entry:
         return self.anchor is not None or self.identity == id(None)
 
 
-def entry_for(version_id: str, value: object, seen: Snapshot) -> Entry:
+def entry_for(version_id: str, value: object, seen: Snapshot, before: tuple[str, ...] = ()) -> Entry:
     """What to remember of a name that refers to `value` at this version."""
     small = type(value) in CONSTANT_TYPES and value.__sizeof__() <= _ANCHORED_BYTES
     keep = small or (seen.constant and type(value).__module__ in ("builtins", "types"))
     keep = keep and not (isinstance(value, (str, bytes, tuple, frozenset)) and value.__sizeof__() > _ANCHORED_BYTES)
-    return Entry(version_id, id(value), seen, value if keep else None)
+    return Entry(version_id, id(value), seen, value if keep else None, before)
 
 
 class Names:

@@ -122,6 +122,12 @@ def natively_used(
     return uses
 
 
+def overlook(before: tuple[States, States], entered: tuple[States, States], now: tuple[States, States]) -> None:
+    """Take files that are others since `entered` for files that were so before the cell."""
+    for known, earlier, later in zip(before, entered, now, strict=True):
+        known.update({path: state for path, state in later.items() if earlier.get(path) != state})
+
+
 def fragments(strings: Iterable[str]) -> list[str]:
     """Parts that a computed path may be made of: ``"model_"`` and ``".pt"``."""
     return [text for text in strings if _SHORTEST_FRAGMENT <= len(text) < _LONGEST_FRAGMENT]

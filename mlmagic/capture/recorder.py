@@ -179,7 +179,8 @@ class Recorder:
         for name in deleted & self._names.entries.keys():
             found.reads.setdefault(name, "name")  # to be deleted, it has to be there
         for name, how in found.reads.items():
-            ledger.read(self._names.entries[name].version_id, how)
+            for version_id in (self._names.entries[name].version_id, *self._names.entries[name].before):
+                ledger.read(version_id, how)
         for name in found.missing & self._names.gone.keys():
             ledger.read(self._names.gone[name], "name")
         run = self._running = _Running(
@@ -253,6 +254,8 @@ class Recorder:
     def aside(self) -> Iterator[None]:
         """What happens inside is our own work (`%lineage`, `%slice`) and no part of the running cell."""
         watching, self._files.active = self._files.active, False
+        run = self._running
+        found = self._native_files(run) if run is not None else None
         generators, settings = randomness.states(), self._outside.settings_now()
         try:
             yield
@@ -261,6 +264,8 @@ class Recorder:
             self._random.overlook(generators)
             self._outside.overlook(settings)
             self._settings.look()
+            if run is not None and run.native_files is not None and found is not None:
+                native.overlook(run.native_files, found, self._native_files(run) or found)
 
     def label(
         self, name: str | None, tags: Mapping[str, str], metrics: tuple[str, ...], params: tuple[str, ...]

@@ -6,6 +6,7 @@ import argparse
 import functools
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from IPython.core.error import UsageError
@@ -21,15 +22,20 @@ _CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)' \(choose from (
 
 
 def one_line(magic: Magic) -> Magic:
-    """Show a user's mistake as one line, without a traceback; a semicolon at the end shows nothing."""
+    """Show a user's mistake as one line, without a traceback; a semicolon at the end shows nothing.
+
+    What a magic of ours reads and draws is no part of the cell that it stands in.
+    """
 
     @functools.wraps(magic)
     def wrapped(self: Any, line: str) -> Any:
         silent = _is_silenced(line.strip())
-        try:
-            found = magic(self, line.strip().removesuffix(";") if silent else line)
-        except MlmagicError as error:
-            raise UsageError(str(error)) from None
+        session = active()
+        with session.recorder.aside() if session is not None else nullcontext():
+            try:
+                found = magic(self, line.strip().removesuffix(";") if silent else line)
+            except MlmagicError as error:
+                raise UsageError(str(error)) from None
         return None if silent else found
 
     return wrapped  # type: ignore[return-value]

@@ -1,11 +1,13 @@
 """A slice run afresh: the child process that executes the script in a scratch folder and reports on its target.
 
 Run as ``python -m mlmagic.session.replay SCRIPT TARGET REPORT``. Writing outside of the scratch folder,
-shell commands of the script's own and requests that send data are refused: what a notebook did to the
-world is never done again.
+shell commands of the user's own code and requests that send data are refused: what a notebook did to the
+world is never done again. Python's own doings are seen by an audit hook; those of native libraries and of
+children are stopped by the operating system, where it can (`confine`).
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import os
@@ -39,6 +41,7 @@ _CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "shutil.rmtree": ((0, 1),),
     "sqlite3.connect": ((0, None),),
 }
+_NATIVE = frozenset({"sqlite3.connect"})  # writes, if it does, unseen: left to the system where that confines us
 _COMMANDS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile"})
 _HARMLESS = ("/dev/", "/proc/", "/tmp/joblib_memmapping_folder")
 
@@ -46,15 +49,16 @@ _HARMLESS = ("/dev/", "/proc/", "/tmp/joblib_memmapping_folder")
 class Guard:
     """An audit hook that lets a script read everything and change only what is in its own folder."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, confined: bool) -> None:
+        self._changes = {event: paths for event, paths in _CHANGES.items() if not (confined and event in _NATIVE)}
         self._scratch = os.path.realpath(scratch) + os.sep
         self._caches = os.path.realpath(Path.home() / ".cache") + os.sep
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open" and self._writes(args[1], args[2]):
             self._check(args[0], "write")
-        elif event in _CHANGES:
-            for place, folder in _CHANGES[event]:
+        elif event in self._changes:
+            for place, folder in self._changes[event]:
                 self._check(_in_folder(args[place], args[folder] if folder is not None else None), "change")
         elif event in _COMMANDS and self._from_users():
             raise PermissionError("a slice runs no shell commands")
@@ -87,16 +91,17 @@ def _in_folder(path: Any, folder: Any) -> Any:
     return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
 
 
-def run(script: Path, target: str) -> dict[str, Any]:
+def run(script: Path, target: str, *, confined: bool = False) -> dict[str, Any]:
     """Execute the script as ``__main__``; returns the target's fingerprint and parts, or what stopped it."""
     module = types.ModuleType("__main__")
     module.__dict__["__file__"] = str(script)
     sys.modules["__main__"] = module
     sys.path.insert(0, os.getcwd())
-    code = compile(script.read_text(), str(script), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    sys.addaudithook(Guard(Path.cwd()))
+    statements = _compiled(script)
+    sys.addaudithook(Guard(Path.cwd(), confined))
     try:
-        exec(code, module.__dict__)
+        for code in statements:
+            exec(code, module.__dict__)
     except BaseException as error:
         return {"stopped": _where(error, script)}
     if target not in module.__dict__:
@@ -104,6 +109,22 @@ def run(script: Path, target: str) -> dict[str, Any]:
     scope = Scope(module.__dict__, code_reach, LocalModules().is_local)
     value = module.__dict__[target]
     return {"fingerprint": snapshot(value, scope).fingerprint, "parts": parts(target, value, scope)}
+
+
+def _compiled(script: Path) -> list[types.CodeType]:
+    """The script's statements, compiled one by one as IPython compiles a cell's.
+
+    Python 3.11 compiles a method call to other bytecode where the same text imports the name that it is made
+    on: a function would get another fingerprint for standing in one text with the imports of other cells.
+    """
+    tree = ast.parse(script.read_text(), str(script))
+    future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    for node in future:
+        for alias in node.names:
+            flags |= getattr(__future__, alias.name).compiler_flag
+    modules = (ast.Module([node], []) for node in tree.body)
+    return [compile(module, str(script), "exec", flags=flags, dont_inherit=True) for module in modules]
 
 
 def _where(error: BaseException, script: Path) -> str:
@@ -115,8 +136,8 @@ def _where(error: BaseException, script: Path) -> str:
 def main(arguments: list[str]) -> None:
     """Run a script and write what it came to, as the parent process asked."""
     script, target, report = arguments
-    confine.to([Path.cwd(), Path.home() / ".cache", *map(Path, _HARMLESS)])
-    found = run(Path(script), target)
+    confined = confine.to([Path.cwd(), Path.home() / ".cache", *map(Path, _HARMLESS)])
+    found = run(Path(script), target, confined=confined)
     with open(report, "wb") as file:
         pickle.dump(found, file, protocol=5)
 

@@ -21,10 +21,11 @@ WARN = "var(--jp-warn-color1,var(--vscode-editorWarning-foreground,#b26a00))"
 SANS = "var(--jp-ui-font-family,system-ui,sans-serif)"
 MONO = "var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace)"
 
+# The class is named twice to outweigh JupyterLab's own rule, which puts all cells of tables to the right.
 _STYLE = (
     f".mlm-t{{color:{TEXT};font:12px/1.5 {SANS};border-collapse:collapse}}"
     ".mlm-t caption{text-align:left;font-weight:600;padding:2px 0 6px}"
-    ".mlm-t th,.mlm-t td{text-align:left;vertical-align:top;padding:3px 14px 3px 0;border:0;"
+    "table.mlm-t.mlm-t th,table.mlm-t.mlm-t td{text-align:left;vertical-align:top;padding:3px 14px 3px 0;border:0;"
     "border-bottom:1px solid color-mix(in srgb,currentColor 18%,transparent)}"
     f".mlm-t th{{color:{QUIET};font-weight:600;white-space:nowrap}}.mlm-t td.n{{font-variant-numeric:tabular-nums}}"
 )

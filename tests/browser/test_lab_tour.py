@@ -15,6 +15,7 @@ RUN_ALL = """async () => {
     const app = window.jupyterapp;
     await app.commands.execute('notebook:run-all-cells');
 }"""
+IDLE = "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 CELLS = """() => {
     const book = window.jupyterapp.shell.currentWidget.content;
     return book.widgets.filter(cell => cell.model.type === 'code').map(cell => ({
@@ -34,7 +35,8 @@ def notebook(lab, browser_page):
     browser_page.goto(f"{lab.url}/lab/tree/{TOUR.name}?token={lab.token}")
     browser_page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     browser_page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
+        "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=60_000,
     )
     for command in ("notebook:clear-all-cell-outputs", "application:toggle-left-area"):
         browser_page.evaluate("command => window.jupyterapp.commands.execute(command)", command)

@@ -124,7 +124,6 @@ def test_a_slice_is_saved_where_it_was_asked_for(asked):
     assert json.loads((asked.folder / "made.ipynb").read_text())["nbformat"] == 4
 
 
-@pytest.mark.xfail(strict=True, reason="capture has no way yet to look aside while our own magics work")
 def test_asking_leaves_no_trace_in_the_lineage(asked):
     asked.good("%lineage model\n%slice model\n%mlmagic\n%mlmagic doctor")
     rows = asked.rows()

@@ -9,6 +9,7 @@ from typing import Any
 
 from xxhash import xxh3_128
 
+from mlmagic._optional import loaded
 from mlmagic.fingerprint.classes import bases_of, members_of, module_of, qualname_of
 from mlmagic.fingerprint.registry import handles
 from mlmagic.fingerprint.walk import Parts, Walk, fields
@@ -131,7 +132,7 @@ def write_code(obj: types.CodeType, walk: Walk) -> None:
 def write_method(obj: types.MethodType, walk: Walk) -> None:
     """Made anew at each access, so only what it binds has an identity."""
     walk.token("method")
-    walk.children([obj.__func__, obj.__self__])
+    walk.children([obj.__func__, *_bound_to(obj.__self__, walk)])
 
 
 @handles(types.BuiltinFunctionType, value=True)
@@ -139,7 +140,22 @@ def write_builtin(obj: types.BuiltinFunctionType, walk: Walk) -> None:
     owner = obj.__self__
     bound = [] if owner is None or issubclass(type(owner), types.ModuleType) else [owner]
     walk.token("builtin", obj.__module__, obj.__name__, len(bound))
-    walk.children(bound)
+    walk.children([part for owner in bound for part in _bound_to(owner, walk)])
+
+
+# Behind the functions of these modules stands one generator each, whose state is a version of its own.
+_GENERATORS = (("random", "_inst"), ("numpy.random.mtrand", "_rand"))
+
+
+def _bound_to(owner: Any, walk: Walk) -> list[Any]:
+    """What a method is bound to, as content: nothing where it is a global generator (`from random import shuffle`)."""
+    for module, name in _GENERATORS:
+        home = loaded(module)
+        if home is not None and vars(home).get(name) is owner:
+            walk.packages.add(module.partition(".")[0])
+            walk.token("global generator", module)
+            return []
+    return [owner]
 
 
 @handles(
