@@ -103,9 +103,9 @@ class _Seeder:
     """A seeding function that tells before it seeds; pickled, hashed and documented as the function itself."""
 
     def __init__(self, original: Callable[..., Any], tell: Callable[[], None]) -> None:
+        functools.update_wrapper(self, original)  # first: it copies attributes, another wrapper's among them
         self._original = original
         self._tell = tell
-        functools.update_wrapper(self, original)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._tell()

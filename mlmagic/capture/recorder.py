@@ -442,9 +442,14 @@ def _execution(
         error=outcome.error,
         error_line=outcome.error_line,
         tags=dict(cell.tags),
-        write_lines=tuple(sorted(write_lines)),
+        write_lines=tuple(sorted(line + _blank_above(cell.source) for line in write_lines)),
         tracking_seconds=run.tracking + time.perf_counter() - ended,
     )
+
+
+def _blank_above(source: str) -> int:
+    """Lines that IPython drops before it runs a cell: what it runs counts from the first that is not blank."""
+    return next((number for number, line in enumerate(source.splitlines()) if line.strip()), 0)
 
 
 def _as_number(value: object) -> float | None:

@@ -41,6 +41,17 @@ def test_names_left_out_at_adoption_belong_to_the_loading_cell(tmp_path):
     assert [row.name for row in made.versions if row.kind == "variable"] == ["y"]
 
 
+def test_the_line_that_wrote_a_file_is_told_as_typed(tmp_path):
+    recorder = Recorder({"__name__": "__main__"}, tmp_path, "s")
+    recorder.start()
+    code = f"x = 1\nopen({str(tmp_path / 'out.txt')!r}, 'w').close()"
+    recorder.begin(Cell("\n\n" + code, code))
+    exec(compile(code, "<cell>", "exec"), recorder.namespace)
+    made = recorder.end(Outcome("ok", 1))
+    recorder.stop()
+    assert made.execution.write_lines == (4,)
+
+
 def test_stopping_puts_the_seeding_functions_back(tmp_path):
     import random
 
@@ -52,6 +63,23 @@ def test_stopping_puts_the_seeding_functions_back(tmp_path):
     assert (random.seed, numpy.random.seed) != originals
     recorder.stop()
     assert (random.seed, numpy.random.seed) == originals
+
+
+def test_two_recorders_at_once_both_see_seeding(tmp_path):
+    import random
+
+    first, second = (Recorder({"__name__": "__main__"}, tmp_path, name) for name in "ab")
+    for recorder in (first, second):
+        recorder.start()
+        recorder.adopt("")
+    second.begin(Cell("seed", "seed"))
+    random.seed(4)
+    random.random()
+    made = second.end(Outcome("ok", 1))
+    for recorder in (second, first):
+        recorder.stop()
+    assert [row.name for row in made.versions] == ["random"]
+    assert made.reads == ()
 
 
 def test_a_seeding_function_pickles_as_itself(tmp_path):
