@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlmagic.fingerprint.classes import lineage_of, module_of, qualname_of
 
-if TYPE_CHECKING:
-    from mlmagic.fingerprint.walk import Walk
-
-Handler = Callable[[Any, "Walk"], None]
+Handler = Callable[[Any, Any], None]  # takes the object and the `Walk` that it is written to
 Resolved = tuple[weakref.ref[type], Handler, bool]
 
 _BY_TYPE: dict[type, Handler] = {}
