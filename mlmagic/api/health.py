@@ -15,6 +15,7 @@ from mlmagic.config import project_folder
 from mlmagic.errors import MlmagicError
 from mlmagic.results import Result
 from mlmagic.session import active
+from mlmagic.session.project import folder_bytes
 from mlmagic.store import Store
 from mlmagic.views import tables
 
@@ -117,7 +118,7 @@ def _database(folder: Path) -> Check:
     try:
         sessions = store.sessions()
         count = store.frame("SELECT count(*) AS n FROM executions")["n"][0]
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1024
+        size = folder_bytes(folder) / 1024
     except MlmagicError as error:
         cure = "delete lineage.duckdb: it is rebuilt from the journals"
         return Check("store", "problem", str(error), cure)

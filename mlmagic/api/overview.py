@@ -9,6 +9,7 @@ from typing import Any
 
 from mlmagic.results import Result
 from mlmagic.session import require
+from mlmagic.session.project import folder_bytes
 from mlmagic.views import tables
 
 __all__ = ["Status", "status"]
@@ -67,7 +68,7 @@ def status() -> Status:
         cells_tracked=cells,
         overhead_ms_per_cell=1000 * tracking / cells if cells else 0.0,
         overhead_percent=100 * tracking / seconds if seconds else 0.0,
-        bytes=_size(session.project.folder),
+        bytes=folder_bytes(session.project.folder),
     )
 
 
@@ -75,7 +76,3 @@ def _short(path: str) -> str:
     """A path as it is typed from here."""
     place, here = Path(path), Path.cwd()
     return place.relative_to(here).as_posix() if place.is_relative_to(here) else path
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,18 @@ class Project:
     def artifact(self, name: str) -> str:
         """The text of a stored artifact."""
         return (self.folder / "artifacts" / name).read_text()
+
+
+def folder_bytes(folder: Path) -> int:
+    """What the files below a folder hold; others may remove some of them meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            state = path.stat()
+        except OSError:  # gone between being listed and being looked at
+            continue
+        total += state.st_size if stat.S_ISREG(state.st_mode) else 0
+    return total
 
 
 def _write_atomically(path: Path, text: str) -> None:
