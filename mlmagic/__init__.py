@@ -15,6 +15,7 @@ _HOMES = {
     "lineage": "mlmagic.api.ancestry",
     "off": "mlmagic.api.switches",
     "on": "mlmagic.api.switches",
+    "reuse": "mlmagic.api.reusing",
     "run": "mlmagic.api.headless",
     "slice": "mlmagic.api.slicing",
     "sql": "mlmagic.api.querying",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mlmagic.api.health import doctor as doctor
     from mlmagic.api.overview import status as status
     from mlmagic.api.querying import sql as sql
+    from mlmagic.api.reusing import reuse as reuse
     from mlmagic.api.slicing import slice as slice
     from mlmagic.api.switches import off as off
     from mlmagic.api.switches import on as on

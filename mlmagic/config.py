@@ -20,3 +20,12 @@ def project_folder(working_folder: Path | None = None) -> Path:
     """The project directory: ``MLMAGIC_HOME``, else ``.mlmagic`` in the working folder."""
     home = os.environ.get("MLMAGIC_HOME")
     return Path(home).expanduser().absolute() if home else (working_folder or Path.cwd()) / PROJECT_FOLDER
+
+
+def key_path() -> Path:
+    """The file of the key that signs kept results: ``MLMAGIC_KEY_FILE``, else in the user's own data folder."""
+    given = os.environ.get("MLMAGIC_KEY_FILE")
+    if given:
+        return Path(given).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local" / "share") / "mlmagic" / "signing_key"

@@ -14,6 +14,7 @@ from mlmagic.config import PROJECT_FOLDER
 from mlmagic.magics import COMPLETERS, MAGICS
 from mlmagic.session import Session, active, set_current
 from mlmagic.session.hooks import NotebookHooks
+from mlmagic.session.reuse import ReuseHooks, open_cache
 from mlmagic.session.settings import settings
 
 _ATTRIBUTE = "_mlmagic"  # on the shell: what unloading must undo
@@ -33,7 +34,8 @@ class Extension:
             hidden=lambda: shell.user_ns_hidden,
             transform=lambda text: str(shell.input_transformer_manager.transform_cell(text)),
         )
-        self.hooks = NotebookHooks(shell, self.session, redact)
+        cache = self.session.cache = open_cache(self.session)
+        self.hooks = NotebookHooks(shell, self.session, redact, ReuseHooks(shell, self.session, cache))
         self.magics = _Magics(shell)
 
     def load(self) -> None:

@@ -134,6 +134,37 @@ class Amendment:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """What the cache made of one execution.
+
+    Attributes
+    ----------
+    decision : str
+        ``reused``; ``kept``: it ran and can be reused; ``not kept``: it ran and cannot, or that would not pay.
+    missed : str or None
+        Why it was not reused: what changed, from what to what. ``None``: its code never ran before, or it was reused.
+    unkept : str or None
+        Why it was not kept.
+    seconds : float
+        What computing it takes: now, or in the run whose results were reused.
+    saved, keep_seconds, load_seconds : float
+        Seconds saved, spent on keeping, spent on loading.
+    nbytes : int
+        Of the values kept.
+    """
+
+    execution_id: str
+    decision: Literal["reused", "kept", "not kept"]
+    missed: str | None = None
+    unkept: str | None = None
+    seconds: float = 0.0
+    saved: float = 0.0
+    keep_seconds: float = 0.0
+    load_seconds: float = 0.0
+    nbytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """Rows of one or more sessions, as the graph room walks them. Order: by id, hence by time."""
 

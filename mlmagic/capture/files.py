@@ -67,6 +67,13 @@ class FileWatch:
         A relative path was used: the working folder matters.
     unseen : bool
         Something may have used files where the interpreter does not see it: another process, a native library.
+    absent : set of str
+        Absolute paths that were opened, or made as folders, and where nothing was.
+    made : set of str
+        Folders that were made.
+    processes, outside : set of str
+        What started other processes (the package that did), and what else reached beyond files: the network,
+        links, permissions.
     """
 
     def __init__(self, namespace: dict[str, Any], root: str, is_house: Callable[[int], bool]) -> None:
@@ -83,6 +90,10 @@ class FileWatch:
         self.write_lines: set[int] = set()
         self.relative = False
         self.unseen = False
+        self.absent: set[str] = set()
+        self.made: set[str] = set()
+        self.processes: set[str] = set()
+        self.outside: set[str] = set()
         self._databases: dict[str, tuple[int, int]] = {}
         self._me = threading.get_ident()
         self._strangers: dict[int, bool] = {}
@@ -115,6 +126,14 @@ class FileWatch:
                 use.read = True
         return {path: use for path, use in self.uses.items() if self._is_data(path)}
 
+    def listed(self) -> set[str]:
+        """Folders of data whose content was listed."""
+        return {path for path in self.folders if not _IGNORED.search(path) and not is_installed(path)}
+
+    def missed(self) -> set[str]:
+        """Paths where the cell looked for data and found nothing."""
+        return {path for path in self.absent if not _IGNORED.search(path) and not is_installed(path)}
+
     # -- events ------------------------------------------------------------------------------
 
     def on_open(self, args: tuple[Any, ...]) -> None:
@@ -125,6 +144,8 @@ class FileWatch:
         writing = any(sign in mode for sign in "wax+") if isinstance(mode, str) else bool(flags & _WRITING)
         if not writing:
             use.read |= not use.written
+            if not use.existed and not use.written:
+                self.absent.add(self._full(path))
             return
         keeps = ("a" in mode or "+" in mode and "w" not in mode) if isinstance(mode, str) else not flags & os.O_TRUNC
         if keeps and use.existed and not use.written:
@@ -172,6 +193,24 @@ class FileWatch:
 
     def on_process(self, args: tuple[Any, ...]) -> None:
         self.unseen = True
+        if self._use_counts():
+            self.processes.add(_starter())
+
+    def on_make_folder(self, args: tuple[Any, ...]) -> None:
+        if not isinstance(args[0], int) and self._use_counts():
+            path = self._full(_in_folder(args[0], args[2] if len(args) > 2 else -1))
+            if not _IGNORED.search(path) and path not in self.made:
+                self.made.add(path)
+                if not _accepts_existing():
+                    (
+                        self.outside.add("a folder that was there already")
+                        if os.path.isdir(path)
+                        else self.absent.add(path)
+                    )
+
+    def on_outside(self, what: str) -> None:
+        if self._use_counts():
+            self.outside.add(what)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -264,7 +303,38 @@ _EVENTS: dict[str, Callable[[FileWatch, tuple[Any, ...]], None]] = {
     "os.posix_spawn": FileWatch.on_process,
     "os.fork": FileWatch.on_process,
     "os.forkpty": FileWatch.on_process,
+    "os.mkdir": FileWatch.on_make_folder,
 }
+
+
+def _reaching(what: str) -> Callable[[FileWatch, tuple[Any, ...]], None]:
+    return lambda watch, args: watch.on_outside(what)
+
+
+_EVENTS |= {
+    **{f"socket.{name}": _reaching("the network") for name in ("connect", "bind", "getaddrinfo", "sendto", "sendmsg")},
+    **{f"os.{name}": _reaching(f"os.{name}") for name in ("rmdir", "chmod", "chown", "utime", "setxattr", "kill")},
+    "webbrowser.open": _reaching("a web browser"),
+}
+
+_WORKERS = frozenset({"joblib", "loky", "sklearn"})
+
+
+def _starter() -> str:
+    """The package that starts a process: joblib's workers run functions of the cell, others run anything."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if top in _WORKERS:
+            return "joblib"
+        frame = frame.f_back
+    return "another process"
+
+
+def _accepts_existing() -> bool:
+    """Whether the folder is made by a call that would not mind if it were there already."""
+    frame: FrameType | None = sys._getframe(3)
+    return frame is not None and frame.f_code.co_name in ("makedirs", "mkdir") and bool(frame.f_locals.get("exist_ok"))
 
 
 def _state(path: str) -> tuple[int, int]:

@@ -59,6 +59,10 @@ class Ledger:
         self._writes[made.version_id] = Write(self.execution_id, made.version_id, how)
         return made.version_id
 
+    def how(self, version_id: str) -> WriteHow:
+        """How this execution wrote a version."""
+        return self._writes[version_id].how
+
     def credit(self, version: Version) -> None:
         """A version that an earlier execution made, first needed now."""
         self.versions[version.version_id] = version

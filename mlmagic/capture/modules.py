@@ -128,6 +128,10 @@ class ModuleWatch:
             if name not in self.looks and any(seen.overlaps(other) for other in footprints)
         ]
 
+    def content(self, name: str) -> str | None:
+        """Fingerprint of a local module as it is now, ``None`` where it is not loaded."""
+        return self._content(name).fingerprint if self._is_local(name) else None
+
     def _content(self, name: str) -> Snapshot:
         module = loaded(name)
         return self._look(module_content(module)) if isinstance(module, ModuleType) else UNKNOWN

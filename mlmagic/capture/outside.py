@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from xxhash import xxh3_128
 
 from mlmagic.analysis import CellFacts
 from mlmagic.capture import environment, randomness
@@ -43,16 +45,21 @@ class Outside:
     """Keeps the last version of everything that is no variable."""
 
     def __init__(self, root: Path, keep_state: Callable[[str, str], str | None]) -> None:
+        self.root = root
         self._roots = dict.fromkeys((root, root.resolve()))
         self._keep_state = keep_state
         self._known: dict[tuple[Kind, str], Known] = {}
         self._process = environment.ProcessSettings()
         self._settings: Mapping[str, str] = {}
         self._ran: deque[_Run] = deque(maxlen=_RUNS_KEPT)
+        # What the running cell read and wrote, by content, for whoever asks whether it could be done from memory.
+        self.content_read: dict[tuple[Kind, str], str | None] = {}
+        self.content_written: dict[tuple[Kind, str], str | None] = {}
 
     def _write(self, ledger: Ledger, kind: Kind, name: str, digest: str | None, **more: Any) -> None:
         how = "bind" if (kind, name) not in self._known else "mutate"
         how = more.pop("how", how)
+        self.content_written[kind, name] = digest
         self._known[kind, name] = Known(ledger.write(kind, name, digest, how, **more), digest)
 
     def _read(self, ledger: Ledger, kind: Kind, name: str, digest: str | None, about: Description) -> None:
@@ -63,6 +70,7 @@ class Outside:
         known = self._known.get((kind, name))
         if known is None or known.fingerprint != digest:
             known = self._known[kind, name] = Known(ledger.found(kind, name, digest, about), digest)
+        self.content_read[kind, name] = digest
         ledger.read(known.version_id, "name")
 
     # -- files -------------------------------------------------------------------------------
@@ -83,6 +91,24 @@ class Outside:
             elif use.removed and use.existed:
                 self._write(ledger, "file", name, None, about=Description("file"), how="delete")
 
+    def repeat(
+        self,
+        ledger: Ledger,
+        read: Mapping[str, str | None],
+        written: Mapping[str, str | None],
+        removed: Iterable[str],
+        asked: Mapping[str, str | None],
+    ) -> None:
+        """Files and environment variables that an earlier run used, which is repeated from memory."""
+        for name, digest in read.items():
+            self._read(ledger, "file", name, digest, Description("file"))
+        for name, digest in asked.items():
+            self._read(ledger, "environment", name, digest, Description("str"))
+        for name, digest in written.items():
+            self._write(ledger, "file", name, digest, about=Description("file"), how="bind")
+        for name in removed:
+            self._write(ledger, "file", name, None, about=Description("file"), how="delete")
+
     def files_looked_for(self, ledger: Ledger, folders: set[str], named: set[str], fragments: list[str]) -> None:
         """Files that earlier cells left, where the cell listed their folder or asked for them by name.
 
@@ -94,6 +120,7 @@ class Outside:
                 folder = os.path.dirname(name) or "."
                 if folder in listed or name in named or any(part in name for part in fragments):
                     ledger.read(known.version_id, "dynamic")
+                    self.content_read.setdefault((kind, name), known.fingerprint)
 
     def ran(self, execution_id: str, started_at: float, ended_at: float, unseen: bool) -> None:
         """An execution is over; `unseen`: it could use files where the interpreter does not see it."""
@@ -169,6 +196,8 @@ class Outside:
     def begin(self) -> None:
         """A cell begins: what the process's settings are now, nobody here did."""
         self._settings = self._process.digests()
+        self.content_read.clear()
+        self.content_written.clear()
 
     def settings_now(self) -> Mapping[str, str]:
         """The process's settings at this moment."""
@@ -214,10 +243,24 @@ class Outside:
         if file is not None and newer and file.version_id not in ledger.versions:
             ledger.read(file.version_id, "closure")
 
-    def packages(self, ledger: Ledger, reached: set[str], changed: set[str]) -> None:
-        """Packages whose settings some cell changed by a call we cannot see into."""
+    def hidden_state(self, package: str) -> str | None:
+        """What stands for the settings of a package that cells changed unseen; ``""`` where none did."""
+        known = self._known.get(("module", package))
+        return "" if known is None else known.fingerprint
+
+    def packages(self, ledger: Ledger, reached: set[str], changed: set[str], origin: str | None = None) -> None:
+        """Packages whose settings some cell changed by a call we cannot see into.
+
+        `origin` is a digest of the code and of all that it read, where that is known: the same code on the same
+        inputs leaves the same settings, so it stands for their content.
+        """
         for name in sorted(reached | changed):
             if ("module", name) in self._known:
                 ledger.read(self._known["module", name].version_id, "closure")
         for name in sorted(changed):
-            self._write(ledger, "module", name, None, about=Description("package"), how="mutate")
+            digest = None if origin is None else _chained(origin, self.hidden_state(name))
+            self._write(ledger, "module", name, digest, about=Description("package"), how="mutate")
+
+
+def _chained(origin: str, before: str | None) -> str | None:
+    return None if before is None else xxh3_128(f"{origin} after {before}".encode()).hexdigest()

@@ -13,6 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from mlmagic._optional import loaded
+from mlmagic.fingerprint import fingerprint
 
 # Calls by these names change no settings: they write elsewhere, show, or draw what is seen otherwise.
 _QUIET = re.compile(
@@ -108,6 +109,20 @@ class PackageSettings:
             self._known[name] = now
         return changed, new
 
+    @staticmethod
+    def known() -> set[str]:
+        """Packages whose settings are compared after every cell."""
+        return set(_SETTINGS)
+
+    def digest(self, name: str) -> str | None:
+        """Digest of a package's settings as they are; ``""`` where they are not looked at, or it is not loaded."""
+        settings = _SETTINGS.get(name)
+        try:
+            now = settings(None) if settings is not None else None
+        except Exception:  # a half-imported package
+            return None
+        return "" if now is None else fingerprint(now)
+
 
 def packages_behind(
     paths: frozenset[str], namespace: Mapping[str, Any], is_local: Callable[[str], bool], new: set[str]
@@ -149,3 +164,9 @@ def _package_behind(path: str, namespace: Mapping[str, Any], is_local: Callable[
     if top in sys.stdlib_module_names or top in ("__main__", "mlmagic", "IPython") or is_local(name):
         return None
     return top
+
+
+def figures_open() -> bool:
+    """Whether pyplot holds figures that later calls would draw into."""
+    figures = loaded("matplotlib._pylab_helpers")
+    return bool(figures is not None and figures.Gcf.figs)

@@ -20,7 +20,9 @@ from typing import Any
 from mlmagic._optional import loaded
 from mlmagic.analysis import CellFacts, CodeFacts, analyse, code_facts
 from mlmagic.capture import files, native, randomness
+from mlmagic.capture.account import Accountant
 from mlmagic.capture.changes import Changes, write_variable
+from mlmagic.capture.evidence import Evidence, Inputs, Present
 from mlmagic.capture.history import Displayed
 from mlmagic.capture.late import LateChanges
 from mlmagic.capture.ledger import Ledger
@@ -28,7 +30,7 @@ from mlmagic.capture.live import LiveWatch
 from mlmagic.capture.modules import LocalModules, ModuleWatch, source_path
 from mlmagic.capture.names import Entry, Names
 from mlmagic.capture.outside import Outside
-from mlmagic.capture.packages import PackageSettings, packages_behind
+from mlmagic.capture.packages import PackageSettings, figures_open, packages_behind
 from mlmagic.capture.reach import Reach, reach
 from mlmagic.config import is_secret
 from mlmagic.fingerprint import DEFAULT_LIMIT, UNKNOWN, CodeReach, Scope, Snapshot
@@ -60,10 +62,11 @@ class Outcome:
     error: str | None = None
     error_line: int | None = None
     displayed: bool = False  # its last value is now Out[n]
+    reused_from: str | None = None  # the execution whose results it took over
 
 
 @dataclass(slots=True)
-class _Running:
+class Running:
     """One recording between `begin` and `end`."""
 
     cell: Cell
@@ -75,10 +78,14 @@ class _Running:
     behind: CodeFacts  # of the functions and classes among what it could read
     native_files: tuple[native.States, native.States] | None  # None: it reaches no native reader
     tracking: float  # seconds spent before the cell
+    figures: bool  # pyplot had figures open
     modules: int  # how many were loaded
     started_at: float
     clock: float = 0.0
     cpu_clock: float = 0.0
+    inputs: Inputs | None = None  # where somebody asked for them
+    unexplained: set[str] = field(default_factory=set)  # variables used without the text saying so
+    drawn_by_import: set[str] = field(default_factory=set)
 
 
 class Recorder:
@@ -127,7 +134,12 @@ class Recorder:
         self._random = randomness.RandomWatch()
         self._modules = ModuleWatch(self._names.look, self._local.is_local)
         self._files = files.FileWatch(namespace, str(root), self._live.is_house)
-        self._running: _Running | None = None
+        self._accounts = Accountant(
+            self._names, self._files, self._random, self._outside, self._settings, self._live, namespace
+        )
+        self._running: Running | None = None
+        self.evidence: Evidence | None = None
+        self.last_inputs = Inputs("", {}, None)
 
     # -- life --------------------------------------------------------------------------------
 
@@ -183,13 +195,13 @@ class Recorder:
                 ledger.read(version_id, how)
         for name in found.missing & self._names.gone.keys():
             ledger.read(self._names.gone[name], "name")
-        run = self._running = _Running(
+        run = self._running = Running(
             cell, facts, found, ledger,
             entries=dict(self._names.entries),
             local_modules=self._modules.begin(found.modules),
             behind=behind,
             native_files=None,
-            tracking=0.0, modules=len(sys.modules), started_at=time.time(),
+            tracking=0.0, figures=figures_open(), modules=len(sys.modules), started_at=time.time(),
         )  # fmt: skip
         run.native_files = self._native_files(run)
         self._live.begin()
@@ -200,18 +212,65 @@ class Recorder:
         run.started_at, run.clock, run.cpu_clock = time.time(), time.perf_counter(), time.process_time()
         return late
 
-    def end(self, outcome: Outcome) -> Observation:
-        """What the cell left behind."""
+    def inputs(self) -> Inputs:
+        """What identifies the run that is about to start; `end` then gathers the evidence, too."""
+        run = self._running
+        if run is None:
+            raise RuntimeError("inputs() without begin()")
+        run.inputs = self.last_inputs = run.inputs or self._accounts.inputs(run)
+        return run.inputs
+
+    def present(self, details: Callable[[str, object], Mapping[str, Any]]) -> Present:
+        """What there is before the cell runs, for comparison with earlier runs."""
+        entries = self._names.entries
+        return Present(
+            inputs=self.inputs(),
+            variable=lambda name: entries[name].snapshot.fingerprint if name in entries else None,
+            details=lambda name: details(name, self.namespace.get(name)),
+            random=self._random.before,
+            seeds=self._random.seeds,
+            module=lambda name: self._modules.content(name),
+            setting=self._accounts.setting,
+            environment=self._outside.settings_now(),
+            root=self._outside.root,
+        )
+
+    def snapshots(self) -> dict[str, Snapshot]:
+        """The last look at every variable."""
+        return {name: entry.snapshot for name, entry in self._names.entries.items()}
+
+    @property
+    def scope(self) -> Scope:
+        return self._names.scope
+
+    def was_seeded(self, generator: str, seed: str) -> None:
+        """A generator is in a state that came of this seed; ``""``: of none."""
+        self._random.seeds.pop(generator, None)
+        if seed:
+            self._random.seeds[generator] = seed
+
+    @property
+    def seeds(self) -> Mapping[str, str]:
+        """What each random generator was seeded with last, in words."""
+        return self._random.seeds
+
+    def end(self, outcome: Outcome, visible: bool = False, repeated: Evidence | None = None) -> Observation:
+        """What the cell left behind; `visible`: it printed or showed something.
+
+        Where its `inputs` were asked for, `evidence` says what else the run depended on. `repeated`: the cell did
+        not run, and the results of a run with this evidence were put in place.
+        """
         ended, cpu_ended, ended_at = time.perf_counter(), time.process_time(), time.time()
         run = self._running
         if run is None:
             raise RuntimeError("end() without begin()")
         uses = self._files.end()
         self._find_changes(run)
-        self._find_randomness(run)
-        self._outside.settings(run.ledger, run.facts, run.reach.environment, self._texts(run.reach))
-        self._find_files(run, uses, ended_at)
-        self._find_package_effects(run, outcome)
+        self.evidence = None
+        if repeated is None:
+            self._find_outside(run, outcome, uses, ended_at, visible)
+        else:
+            self._repeat_outside(run, repeated, ended_at)
         self._late.after(run.ledger, set(run.reach.reads))
         self._displayed.bound(run.facts.binds, run.ledger.execution_id)
         if outcome.displayed and outcome.execution_count is not None:
@@ -281,6 +340,10 @@ class Recorder:
                 params=(*cell.params, *params),
             )
 
+    def setting(self, package: str) -> str | None:
+        """What stands for the settings of a package now; ``None``: nobody knows."""
+        return self._accounts.setting(package)
+
     def variables(self) -> list[str]:
         """Names that have a version now."""
         return list(self._names.entries)
@@ -292,22 +355,47 @@ class Recorder:
             return None
         return parts(name, self.namespace[name], self._names.scope)
 
+    def _find_outside(
+        self, run: Running, outcome: Outcome, uses: dict[str, files.FileUse], ended_at: float, visible: bool
+    ) -> None:
+        self._find_randomness(run)
+        self._outside.settings(run.ledger, run.facts, run.reach.environment, self._texts(run.reach))
+        self._find_files(run, uses, ended_at)
+        changed = self._find_package_effects(run, outcome)
+        if run.inputs is not None:
+            self.evidence = self._accounts.evidence(run, outcome, run.inputs, visible, changed)
+
+    def _repeat_outside(self, run: Running, repeated: Evidence, ended_at: float) -> None:
+        """The reads and writes of the run whose results were put in place."""
+        self._random.end()
+        self._settings.look()
+        for name in repeated.random:
+            self._outside.random_read(run.ledger, name, "name")
+        for name, digest in repeated.random_after.items():
+            self._outside.random_written(run.ledger, name, digest)
+        self._outside.repeat(run.ledger, repeated.files, repeated.written, repeated.removed, repeated.environment)
+        self._outside.ran(run.ledger.execution_id, run.started_at, ended_at, unseen=False)
+
     # -- what is no variable -----------------------------------------------------------------
 
-    def _find_randomness(self, run: _Running) -> None:
+    def _find_randomness(self, run: Running) -> None:
         changed = self._random.end()
         for name in sorted({*changed, *self._random.drawn}):
             if self._random.was_read(name, name in changed):
-                self._outside.random_read(run.ledger, name, "dynamic" if self._drawn_by_import(run, name) else "name")
+                by_import = self._drawn_by_import(run, name)
+                self._outside.random_read(run.ledger, name, "dynamic" if by_import else "name")
+                if by_import:
+                    self._random.by_import.add(name)
+                    run.drawn_by_import.add(name)
         for name, digest in changed.items():
             self._outside.random_written(run.ledger, name, digest)
 
-    def _drawn_by_import(self, run: _Running, name: str) -> bool:
+    def _drawn_by_import(self, run: Running, name: str) -> bool:
         """Packages draw from Python's generator while they are imported (to name their styles, say)."""
         reached = self._packages(run) | run.facts.imports
         return name == "random" and len(sys.modules) > run.modules and "random" not in reached
 
-    def _find_changes(self, run: _Running) -> None:
+    def _find_changes(self, run: Running) -> None:
         """Variables and local modules share objects: what changes in one may have changed in the other."""
         upset = self._modules.end(run.local_modules | _imported(run.facts.imports | run.behind.imports))
         attributes = run.facts.attributes | run.behind.attributes
@@ -321,7 +409,7 @@ class Recorder:
             self._outside.module(run.ledger, name, before, now, source_path(name))
         self._find_unexplained(run, made)
 
-    def _find_unexplained(self, run: _Running, made: list[Snapshot]) -> None:
+    def _find_unexplained(self, run: Running, made: list[Snapshot]) -> None:
         """Read whose objects are in new values without the text saying so: unpickling finds classes by name."""
         written = {made.name for made in run.ledger.versions.values() if made.kind == "variable"}
         known = [run.entries[name].snapshot for name in written | run.reach.reads.keys() if name in run.entries]
@@ -329,8 +417,9 @@ class Recorder:
             entry = self._names.entries[name]
             if not any(entry.identity in seen.ids for seen in known):
                 run.ledger.read(entry.version_id, "dynamic")
+                run.unexplained.add(name)
 
-    def _find_files(self, run: _Running, uses: dict[str, files.FileUse], ended_at: float) -> None:
+    def _find_files(self, run: Running, uses: dict[str, files.FileUse], ended_at: float) -> None:
         watch, facts = self._files, run.facts
         asked: set[str] = set()
         if _ASKING & (facts.attributes | run.behind.attributes):
@@ -346,12 +435,17 @@ class Recorder:
         unseen = watch.unseen or run.native_files is not None
         self._outside.ran(run.ledger.execution_id, run.started_at, ended_at, unseen)
 
-    def _find_package_effects(self, run: _Running, outcome: Outcome) -> None:
+    def _find_package_effects(self, run: Running, outcome: Outcome) -> set[str]:
         shown = outcome.displayed  # then the last expression's value was not dropped
         calls = run.facts.effects if shown else run.facts.effects | run.facts.last_effects
         changed, new = self._settings.look()
-        changed |= packages_behind(calls, self.namespace, self._local.is_local, new)
-        self._outside.packages(run.ledger, self._packages(run), changed)
+        unseen = packages_behind(calls, self.namespace, self._local.is_local, new)
+        if not run.figures and not figures_open():
+            unseen.discard("matplotlib")  # what was drawn was shown and is gone
+        changed |= unseen
+        origin = self._accounts.origin(run) if changed else None
+        self._outside.packages(run.ledger, self._packages(run), changed, origin)
+        return changed
 
     def _made(self, ledger: Ledger) -> list[Snapshot]:
         """What the values look like that the cell left behind."""
@@ -359,10 +453,10 @@ class Recorder:
         names = [made.name for made in ledger.versions.values() if made.kind == "variable" and made.name in entries]
         return [entries[name].snapshot for name in names]
 
-    def _packages(self, run: _Running) -> set[str]:
+    def _packages(self, run: Running) -> set[str]:
         return run.reach.packages.union(*(seen.packages for seen in self._made(run.ledger)))
 
-    def _native_files(self, run: _Running) -> tuple[native.States, native.States] | None:
+    def _native_files(self, run: Running) -> tuple[native.States, native.States] | None:
         """Files that native readers could use; ``None`` where the cell reaches no such reader."""
         roots = {name.partition(".")[0] for name in run.facts.imports | run.behind.imports}
         if not native.reaches(run.reach.packages | roots, run.facts.attributes | run.behind.attributes):
@@ -370,7 +464,7 @@ class Recorder:
         names = {*run.reach.reads, *run.facts.binds}
         return native.named_files(self._strings(run), [self.namespace.get(name) for name in names])
 
-    def _strings(self, run: _Running) -> list[str]:
+    def _strings(self, run: Running) -> list[str]:
         values = (self.namespace.get(name) for name in run.reach.reads)
         return [*run.facts.strings, *run.behind.strings, *(text for text in values if type(text) is str)]
 
@@ -423,7 +517,7 @@ def _imported(names: Iterable[str]) -> set[str]:
 
 
 def _execution(
-    session_id: str, run: _Running, outcome: Outcome, ended: float, cpu_ended: float, write_lines: set[int]
+    session_id: str, run: Running, outcome: Outcome, ended: float, cpu_ended: float, write_lines: set[int]
 ) -> Execution:
     cell = run.cell
     return Execution(
@@ -439,6 +533,7 @@ def _execution(
         cpu_seconds=cpu_ended - run.cpu_clock,
         peak_bytes=_peak_bytes(),
         status=outcome.status,
+        reused_from=outcome.reused_from,
         error=outcome.error,
         error_line=outcome.error_line,
         tags=dict(cell.tags),

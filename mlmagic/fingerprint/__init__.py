@@ -9,6 +9,7 @@ from mlmagic.fingerprint import handlers as handlers  # registers the built-in f
 from mlmagic.fingerprint.describe import Description, describe
 from mlmagic.fingerprint.files import file_fingerprint
 from mlmagic.fingerprint.scope import DEFAULT_LIMIT, CodeReach, Scope
+from mlmagic.fingerprint.sharing import groups, share, signature
 from mlmagic.fingerprint.snapshot import CONSTANT_TYPES, UNKNOWN, Snapshot, fingerprint, snapshot
 
 __all__ = [
@@ -22,5 +23,8 @@ __all__ = [
     "describe",
     "file_fingerprint",
     "fingerprint",
+    "groups",
+    "share",
+    "signature",
     "snapshot",
 ]

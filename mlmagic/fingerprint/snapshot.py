@@ -35,6 +35,15 @@ class Snapshot:
         Local modules, and top-level names of installed packages, that code or types inside belong to.
     complete : bool
         False where `ids` and `spans` could not be listed to the end.
+    views : tuple of (int, int)
+        Of `spans`, those that others would see written at once (not pandas' blocks, which are copied on write),
+        one by one in the order of the walk.
+    quiet : frozenset of int
+        Of `ids`, those that others share without seeing changes: pandas' indexes and columns, as parts of frames.
+    orders : tuple
+        Strides of the arrays inside that do not lie in C order: equal content, and sums may round otherwise.
+    hashed : bool
+        A set inside has an order that is another one in each process.
     """
 
     fingerprint: str | None
@@ -48,6 +57,10 @@ class Snapshot:
     modules: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()
     complete: bool = True
+    views: tuple[tuple[int, int], ...] = ()
+    quiet: frozenset[int] = frozenset()
+    orders: tuple[tuple[int, ...], ...] = ()
+    hashed: bool = False
 
     @property
     def opaque(self) -> bool:
@@ -111,6 +124,10 @@ def snapshot(obj: object, scope: Scope) -> Snapshot:
         modules=frozenset(walk.modules),
         packages=frozenset(walk.packages),
         complete=walk.complete,
+        views=tuple(walk.views),
+        quiet=frozenset(walk.quiet - {id(obj)}),
+        orders=tuple(walk.orders),
+        hashed=walk.hashed,
     )
 
 

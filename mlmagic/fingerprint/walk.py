@@ -50,7 +50,11 @@ class Walk:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
         self.ids: set[int] = set()
+        self.quiet: set[int] = set()
         self.spans: list[tuple[int, int]] = []
+        self.views: list[tuple[int, int]] = []
+        self.orders: list[tuple[int, ...]] = []
+        self.hashed = False
         self.names: set[str] = set()
         self.stores: set[str] = set()
         self.modules: set[str] = set()
@@ -181,10 +185,15 @@ class Walk:
 
     # -- what handlers note ------------------------------------------------------------------
 
-    def changeable(self, obj: object) -> None:
-        """The object can be changed in place: whoever holds it shares the change."""
+    def changeable(self, obj: object, *, quiet: bool = False) -> None:
+        """The object can be changed in place: whoever holds it shares the change.
+
+        `quiet`: its owner copies it, or hands out a view, before anybody could change it for others.
+        """
         if obj is not None:
             self.ids.add(id(obj))
+            if quiet:
+                self.quiet.add(id(obj))
 
     def remember(self, obj: object) -> None:
         """Tell the object once; further references to it are told as such."""
@@ -195,10 +204,16 @@ class Walk:
         """The object turned out to be a value: it is told in full wherever it stands."""
         self._seen.pop(id(obj), None)
 
-    def span(self, low: int, high: int) -> None:
-        """The object owns or views the bytes at addresses ``[low, high)``."""
+    def span(self, low: int, high: int, *, plain: bool = False) -> None:
+        """The object owns or views the bytes at addresses ``[low, high)``.
+
+        `plain`: whoever else views them sees a write at once. pandas copies before it writes what it shares,
+        and Arrow never writes.
+        """
         if high > low:
             self.spans.append((low, high))
+            if plain:
+                self.views.append((low, high))
 
     def shown_buffer(self, obj: Any) -> None:
         """Note the memory that a non-empty object shows through the buffer protocol.
@@ -209,7 +224,7 @@ class Walk:
         if numpy is not None and hasattr(numpy, "frombuffer"):
             view = memoryview(obj)
             array = numpy.frombuffer(view, numpy.uint8) if view.contiguous and view.nbytes else numpy.asarray(view)
-            self.span(*numpy.lib.array_utils.byte_bounds(array))
+            self.span(*numpy.lib.array_utils.byte_bounds(array), plain=True)
 
     def code(self, code: types.CodeType) -> None:
         """Code that runs in the user's namespace: note what it can load and bind there."""

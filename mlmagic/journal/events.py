@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from mlmagic.records import Amendment, Observation, Session, as_json
+from mlmagic.records import Amendment, Observation, Reuse, Session, as_json
 
 Event: TypeAlias = dict[str, Any]
 Upgrade: TypeAlias = Callable[[Event], Event]
@@ -29,6 +29,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "session_ended": ("session_id",),
     "observation": ("execution", "execution_id"),
     "amendment": (),
+    "reuse": ("reuse", "execution_id"),
 }
 
 PARTS = ("versions", "reads", "writes", "params", "metrics")
@@ -64,6 +65,11 @@ def amended(amendment: Amendment) -> Event:
         "versions": [as_json(version) for version in amendment.versions],
         "writes": [as_json(write) for write in amendment.writes],
     }
+
+
+def decided(reuse: Reuse) -> Event:
+    """The event of what the cache made of an execution."""
+    return {"v": CURRENT, "event": "reuse", "reuse": as_json(reuse)}
 
 
 def encode(event: Event) -> bytes:

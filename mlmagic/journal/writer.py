@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from mlmagic.journal import events
-from mlmagic.records import Amendment, Observation, Session
+from mlmagic.records import Amendment, Observation, Reuse, Session
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
@@ -59,6 +59,10 @@ class Journal:
     def amended(self, amendment: Amendment) -> None:
         """Write what became known of an execution later: its versions and writes replace those of the same ids."""
         self._append(events.encode(events.amended(amendment)))
+
+    def decided(self, reuse: Reuse) -> None:
+        """Write what the cache made of an execution."""
+        self._append(events.encode(events.decided(reuse)))
 
     def close(self) -> None:
         """Release the file; a later event opens it again."""

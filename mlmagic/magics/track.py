@@ -18,6 +18,8 @@ class TrackMagics(Magics):
     @no_var_expand
     @magic_arguments()
     @argument("name", nargs="?", help="a name to find this cell by: %%lineage NAME, %%slice NAME")
+    @argument("--reuse", action="store_true", help="take its results from an earlier run, if nothing changed")
+    @argument("--no-reuse", dest="reuse", action="store_false", help="run it, whatever is known of it")
     @argument("--tag", action="append", metavar="KEY=VALUE", help="a label; may be repeated")
     @argument("--metric", action="append", metavar="NAME", help="variable to keep as a metric when the cell ends")
     @argument("--param", action="append", metavar="NAME", help="variable to keep as a parameter when the cell ends")
@@ -25,7 +27,9 @@ class TrackMagics(Magics):
     def track(self, line: str, cell: str) -> Any:
         """Run the cell under a name.
 
-        The cell runs as it would without this line: same output, same exception, same `Out`.
+        The cell runs as it would without this line: same output, same exception, same `Out`. Where nothing that
+        it reads has changed since an earlier run, also in an earlier kernel, that run's results are put in place
+        instead, and one line tells what this saved; `%reuse` says more.
 
         Examples::
 

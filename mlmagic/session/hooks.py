@@ -10,6 +10,7 @@ from typing import Any
 
 from mlmagic.capture import Cell, Outcome
 from mlmagic.records import Status
+from mlmagic.session.reuse import ReuseHooks
 from mlmagic.session.session import Session
 from mlmagic.session.tracking import Tracking, strip_track_line, track_line
 
@@ -23,10 +24,13 @@ class NotebookHooks:
     only takes our own first line away, so that the body *is* the cell.
     """
 
-    def __init__(self, shell: Any, session: Session, redact: Callable[[str], str]) -> None:
+    def __init__(
+        self, shell: Any, session: Session, redact: Callable[[str], str], reuse: ReuseHooks | None = None
+    ) -> None:
         self._shell = shell
         self._session = session
         self._redact = redact
+        self._reuse = reuse
         self._depth = 0
         self._nested_failure: Outcome | None = None
 
@@ -34,8 +38,12 @@ class NotebookHooks:
         self._shell.events.register("pre_run_cell", self.before)
         self._shell.events.register("post_run_cell", self.after)
         self._shell.input_transformers_cleanup.append(strip_track_line)
+        if self._reuse is not None:
+            self._reuse.install()
 
     def remove(self) -> None:
+        if self._reuse is not None:
+            self._reuse.remove()
         self._shell.events.unregister("pre_run_cell", self.before)
         self._shell.events.unregister("post_run_cell", self.after)
         self._shell.input_transformers_cleanup.remove(strip_track_line)
@@ -46,6 +54,9 @@ class NotebookHooks:
         if self._depth > 1 or not self._session.settings.track or not info.store_history:
             return
         self._session.begin(self.cell(info))
+        if self._reuse is not None:
+            asked = Tracking.of(info.raw_cell)
+            self._reuse.before(tracked=asked.tracked, asked=asked.reuse)
 
     def after(self, result: Any) -> None:
         """`post_run_cell`, also of the cell that loads the extension, whose beginning nobody saw."""
@@ -58,7 +69,12 @@ class NotebookHooks:
         failure, self._nested_failure = self._nested_failure, None
         if failure is not None and outcome.status == "ok":  # such as `%%capture`, which shows the error and goes on
             outcome = replace(failure, execution_count=outcome.execution_count, displayed=outcome.displayed)
-        self._session.end(outcome)
+        if self._reuse is None:
+            self._session.end(outcome)
+            return
+        outcome = self._reuse.outcome(outcome)
+        observation = self._session.end(outcome, self._reuse.visible, self._reuse.repeated)
+        self._reuse.after(observation)
 
     def cell(self, info: Any) -> Cell:
         """What is known of a cell from the front end's message and its own first line."""

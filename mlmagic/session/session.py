@@ -13,10 +13,11 @@ from typing import Any
 
 from mlmagic import records
 from mlmagic.analysis import redact
-from mlmagic.capture import Cell, Outcome, Recorder
+from mlmagic.cache import Cache
+from mlmagic.capture import Cell, Evidence, Outcome, Recorder
 from mlmagic.capture.environment import git_state, package_versions
 from mlmagic.journal import Journal
-from mlmagic.records import Amendment, Observation, new_id
+from mlmagic.records import Amendment, Observation, Reuse, new_id
 from mlmagic.session.project import Project, open_project
 from mlmagic.session.settings import MLMagic
 from mlmagic.store import Store
@@ -61,6 +62,9 @@ class Session:
         self.listeners: list[Listener] = []
         self.cell_ids_seen = False
         self.last: Observation | None = None
+        self.cache: Cache | None = None  # of a notebook; a script's blocks cannot be skipped
+        self.reuses: list[Reuse] = []
+        self.verifications: list[tuple[str, list[str]]] = []  # execution, what a hit would have got wrong
         self.store = Store(self.project.folder, patience=settings.patience)
         self.recorder = Recorder(
             namespace,
@@ -126,12 +130,23 @@ class Session:
         if late is not None:
             self._amended(late)
 
-    def end(self, outcome: Outcome) -> Observation | None:
+    def end(self, outcome: Outcome, visible: bool = False, repeated: Evidence | None = None) -> Observation | None:
         """The cell is over: its observation, journalled, or ``None`` where none was begun."""
-        observation = self._ended(outcome)
+        observation = self._ended(outcome, visible, repeated)
         if observation is not None:
             self._observed(observation)
         return observation
+
+    def decided(self, reuse: Reuse) -> None:
+        """What the cache made of the last execution."""
+        self._write(lambda: self._journal.decided(reuse))
+        self.reuses.append(reuse)
+
+    def verified(self, execution_id: str, wrong: list[str]) -> None:
+        """A hit was computed anew; `wrong`: what came out otherwise."""
+        self.verifications.append((execution_id, wrong))
+        if wrong:
+            self.say(f"reuse would have been wrong in this cell: {', '.join(wrong)}; please report it")
 
     def begin_gap(self, source: str) -> None:
         """What a script does between two tracked blocks is recorded, too, where it changes something."""
@@ -147,11 +162,11 @@ class Session:
             if observation is not None and observation.writes:
                 self._observed(observation)
 
-    def _ended(self, outcome: Outcome) -> Observation | None:
+    def _ended(self, outcome: Outcome, visible: bool = False, repeated: Evidence | None = None) -> Observation | None:
         if not self.recorder.running:
             return None
         try:
-            return self.recorder.end(outcome)
+            return self.recorder.end(outcome, visible, repeated)
         except (Exception, KeyboardInterrupt) as error:
             self.tell_once(f"what a cell changed could not be found out ({_one_line(error)}); it counts as unknown")
             return self.recorder.lost(outcome)

@@ -12,7 +12,7 @@ from typing import NoReturn
 from mlmagic.errors import MisuseError, UnknownNameError
 
 _FIRST_LINE = re.compile(r"^%%track(?=\s|$)(.*)$")
-OPTIONS = ("--tag", "--metric", "--param")
+OPTIONS = ("--reuse", "--no-reuse", "--tag", "--metric", "--param")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -29,6 +29,10 @@ def parser() -> argparse.ArgumentParser:
     """The options of `%%track`."""
     made = _Parser(prog="%%track", add_help=False, allow_abbrev=False)
     made.add_argument("name", nargs="?", help="name to find this cell by: %%lineage NAME")
+    made.add_argument(
+        "--reuse", action="store_true", default=None, help="take its results from an earlier run, if nothing changed"
+    )
+    made.add_argument("--no-reuse", dest="reuse", action="store_false", help="run it, whatever is known of it")
     made.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="a label; may be repeated")
     made.add_argument("--metric", action="append", default=[], metavar="NAME", help="variable to keep as a metric")
     made.add_argument("--param", action="append", default=[], metavar="NAME", help="variable to keep as a parameter")
@@ -43,6 +47,8 @@ class Tracking:
     tags: Mapping[str, str] = field(default_factory=dict)
     params: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    reuse: bool | None = None  # what its own option says
+    tracked: bool = False  # there is a `%%track` line
 
     @classmethod
     def of(cls, source: str) -> Tracking:
@@ -78,7 +84,7 @@ class Tracking:
         for name in (*asked.param, *asked.metric):
             if not name.isidentifier():
                 raise MisuseError(f"%%track: --param and --metric take the name of a variable, not {name!r}")
-        return cls(asked.name, tags, tuple(asked.param), tuple(asked.metric))
+        return cls(asked.name, tags, tuple(asked.param), tuple(asked.metric), asked.reuse, tracked=True)
 
 
 def track_line(lines: list[str]) -> str | None:

@@ -113,6 +113,8 @@ class _Batch:
             self._put(TABLES["sessions"], [event["session"]])
         elif kind == "session_ended":
             self._ended[event["session_id"]] = event["at"]
+        elif kind == "reuse":
+            self._put(TABLES["reuses"], [event["reuse"]])
         else:
             if kind == "observation":
                 self._put(TABLES["executions"], [event["execution"]])

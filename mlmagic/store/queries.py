@@ -34,6 +34,18 @@ WRITES = f"""
 SELECT execution_id, version_id, how FROM writes WHERE execution_id IN ({_MINE}) ORDER BY execution_id, version_id
 """
 
+REUSES = f"""
+SELECT * FROM reuses WHERE execution_id IN ({_MINE}) ORDER BY execution_id
+"""
+
+# The last text of a cell that is not the text of `$execution`; a name given by `%%track` outlives a cell's id.
+EARLIER_SOURCE = """
+SELECT source FROM executions
+WHERE (cell_id = $cell OR name = $name) AND execution_id < $execution
+  AND source_hash <> (SELECT source_hash FROM executions WHERE execution_id = $execution)
+ORDER BY execution_id DESC LIMIT 1
+"""
+
 # Without the execution that only adopts what was there before: it is no cell, and has no In[n].
 STATUS = """
 SELECT count(*) AS cells_tracked, coalesce(sum(seconds), 0) AS seconds,

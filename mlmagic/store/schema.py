@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 # Raised with every change to the tables, to what is put into them, or to the journal's events: a database of another
 # version is built anew from the journals.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,17 @@ WRITES = Table("writes", _texts("execution_id", "version_id", "how"), ("executio
 PARAMS = Table("params", _MEASURE, _MEASURE_KEY)
 METRICS = Table("metrics", _MEASURE, _MEASURE_KEY)
 
-TABLES = {table.name: table for table in (SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS)}
+REUSES = Table(
+    "reuses",
+    {
+        **_texts("execution_id", "decision", "missed", "unkept"),
+        **dict.fromkeys(("seconds", "saved", "keep_seconds", "load_seconds"), "DOUBLE"),
+        "nbytes": "BIGINT",
+    },
+    ("execution_id",),
+)
+
+TABLES = {table.name: table for table in (SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS, REUSES)}
 
 FILES = """
 CREATE VIEW files AS

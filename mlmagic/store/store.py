@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlmagic.errors import StoreError
-from mlmagic.records import BEFORE, Execution, History, Read, Session, Version, Write
+from mlmagic.records import BEFORE, Execution, History, Read, Reuse, Session, Version, Write
 from mlmagic.store import guard, ingest, queries
 from mlmagic.store.db import Connection, Database
 from mlmagic.store.trouble import DamagedError, UnwritableError
@@ -67,6 +67,14 @@ class Store:
     def status(self, session_id: str) -> dict[str, Any]:
         """How many cells a session ran, how long they took and what tracking them cost, in seconds."""
         return self._ask(lambda cursor: _status(cursor, session_id))
+
+    def reuses(self, session_id: str | None = None) -> list[Reuse]:
+        """What the cache made of the executions of a session, or of all, by id."""
+        return self._ask(lambda cursor: [Reuse(**row) for row in _rows(cursor, queries.REUSES, session=session_id)])
+
+    def earlier_source(self, cell_id: str, name: str | None, execution_id: str) -> str | None:
+        """The text of the last execution of the same cell before this one; by name where it has one."""
+        return self._ask(lambda cursor: _earlier_source(cursor, cell_id, name, execution_id))
 
     def close(self) -> None:
         """Release threads and file handles; a later question takes them again."""
@@ -184,6 +192,11 @@ def _rows(cursor: Connection, query: str, **parameters: Any) -> list[dict[str, A
 
 def _seconds(microseconds: int | None) -> float | None:
     return None if microseconds is None else microseconds / 1e6
+
+
+def _earlier_source(cursor: Connection, cell_id: str, name: str | None, execution_id: str) -> str | None:
+    rows = _rows(cursor, queries.EARLIER_SOURCE, cell=cell_id, name=name, execution=execution_id)
+    return str(rows[0]["source"]) if rows else None
 
 
 def _status(cursor: Connection, session_id: str) -> dict[str, Any]:

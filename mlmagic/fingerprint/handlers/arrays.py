@@ -41,7 +41,9 @@ def _note_memory(plain: Any, walk: Walk) -> None:
     import numpy as np
 
     if plain.size:
-        walk.span(*np.lib.array_utils.byte_bounds(plain))
+        walk.span(*np.lib.array_utils.byte_bounds(plain), plain=True)
+        if not plain.flags.c_contiguous:
+            walk.orders.append((len(walk.views), *plain.strides))
     owner = plain.base
     while owner is not None:
         if issubclass(type(owner), np.ndarray):

@@ -85,7 +85,7 @@ def write_array(obj: array.array[Any], walk: Walk) -> None:
     walk.changeable(obj)
     walk.token("array.array", obj.typecode, len(obj))
     address, length = obj.buffer_info()
-    walk.span(address, address + length * obj.itemsize)
+    walk.span(address, address + length * obj.itemsize, plain=True)
     walk.memory(obj, length * obj.itemsize)
 
 

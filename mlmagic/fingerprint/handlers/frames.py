@@ -121,7 +121,7 @@ def write_multi_index(obj: Any, walk: Walk) -> None:
     """By the labels at each level: unused ones and the codes that stand for them are not content."""
     attributes = _write_index_header(obj, walk)
     walk.token("levels", obj.nlevels, len(obj))
-    walk.changeable(attributes.get("_names"))
+    walk.changeable(attributes.get("_names"), quiet=True)
     levels = [obj.get_level_values(number)._data for number in range(obj.nlevels)]
     walk.children([Parts(obj.names), *map(Column, levels)])
 
@@ -135,7 +135,7 @@ def write_index(obj: Any, walk: Walk) -> None:
 def _write_index_header(obj: Any, walk: Walk) -> dict[Any, Any]:
     """An index's name can be set in place, also through the frame."""
     walk.packages.add("pandas")
-    walk.changeable(obj)
+    walk.changeable(obj, quiet=True)
     attributes, cls = instance_dict(obj), type(obj)
     walk.token("index", module_of(cls), qualname_of(cls))
     own_class = cls if is_users(module_of(cls)) else None
@@ -148,7 +148,7 @@ def _write_index_header(obj: Any, walk: Walk) -> dict[Any, Any]:
 
 @handles("pandas.api.extensions.ExtensionArray", "pandas.core.arrays.base.ExtensionArray")
 def write_extension_array(obj: Any, walk: Walk) -> None:
-    walk.changeable(obj)
+    walk.changeable(obj, quiet=True)
     write_values(obj, walk)
 
 
@@ -162,7 +162,7 @@ def write_column(obj: Column, walk: Walk) -> None:
     elif type(obj.values) is np.ndarray:
         _write_numpy(obj.values, walk)
     else:
-        walk.changeable(obj.values)
+        walk.changeable(obj.values, quiet=True)
         write_values(obj.values, walk)
 
 

@@ -68,7 +68,7 @@ def _content(plain: Any, obj: Any, walk: Walk) -> list[Any]:
 
 def _write_storage(plain: Any, walk: Walk) -> None:
     storage = plain.untyped_storage()
-    walk.span(storage.data_ptr(), storage.data_ptr() + storage.nbytes())
+    walk.span(storage.data_ptr(), storage.data_ptr() + storage.nbytes(), plain=True)
     dense = plain.resolve_conj().resolve_neg().cpu()
     write_plain(dense.view(_integer(dense)).numpy(), walk)
 

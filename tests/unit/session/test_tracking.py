@@ -10,7 +10,12 @@ from mlmagic.session.tracking import Tracking, strip_track_line
 
 def test_options_become_name_tags_params_and_metrics():
     asked = Tracking.parse('train --tag a=1 --tag "b=two words" --param depth --metric auc --metric loss')
-    assert asked == Tracking("train", {"a": "1", "b": "two words"}, ("depth",), ("auc", "loss"))
+    assert asked == Tracking("train", {"a": "1", "b": "two words"}, ("depth",), ("auc", "loss"), None, tracked=True)
+
+
+@pytest.mark.parametrize(("line", "asked"), [("", None), ("--reuse", True), ("train --no-reuse", False)])
+def test_a_cell_may_say_whether_its_results_are_reused(line, asked):
+    assert Tracking.parse(line).reuse is asked
 
 
 def test_a_value_may_hold_an_equals_sign_and_a_later_tag_wins():

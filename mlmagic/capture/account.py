@@ -1,0 +1,265 @@
+"""The account of one run for the cache: its inputs before it starts, the evidence when it is over.
+
+Sees what the recorder's watches hold; writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xxhash import xxh3_128
+
+from mlmagic._optional import loaded
+from mlmagic.analysis import CodeFacts
+from mlmagic.capture import environment, native
+from mlmagic.capture.evidence import (
+    Code,
+    Evidence,
+    Inputs,
+    Obstacle,
+    dropped_calls,
+    listing,
+    module_code,
+    obstacles_in_text,
+    obstacles_outside,
+)
+from mlmagic.capture.names import is_history
+from mlmagic.config import is_secret
+from mlmagic.fingerprint import signature
+
+if TYPE_CHECKING:
+    from mlmagic.capture.files import FileWatch
+    from mlmagic.capture.live import LiveWatch
+    from mlmagic.capture.names import Names
+    from mlmagic.capture.outside import Outside
+    from mlmagic.capture.packages import PackageSettings
+    from mlmagic.capture.randomness import RandomWatch
+    from mlmagic.capture.recorder import Outcome, Running
+
+_NATIVE_READS = ("read_parquet", "read_feather", "read_orc", "read_hdf", "scan_", "read_table", "open_dataset")
+_NATIVE_WRITES = ("to_parquet", "to_feather", "to_orc", "to_hdf", "sink_", "write_", "to_zarr", "savez")
+_WHERE = frozenset({"getcwd", "cwd", "abspath", "absolute", "resolve", "realpath"})
+
+
+@dataclass(frozen=True, slots=True)
+class Accountant:
+    """The watches of one recorder."""
+
+    names: Names
+    files: FileWatch
+    random: RandomWatch
+    outside: Outside
+    settings: PackageSettings
+    live: LiveWatch
+    namespace: Mapping[str, Any]
+
+    def inputs(self, run: Running) -> Inputs:
+        """What identifies the run that is about to start."""
+        entries = {name: run.entries[name] for name in run.reach.reads if name in run.entries}
+        variables = {name: entry.snapshot.fingerprint for name, entry in entries.items()}
+        sharing: str | None = None
+        if None not in variables.values():
+            values = {name: self.namespace[name] for name in entries}
+            sharing = signature(values, {name: entry.snapshot for name, entry in entries.items()}, self.names.scope)
+        return Inputs(run.facts.source_hash, variables, sharing)
+
+    def origin(self, run: Running) -> str | None:
+        """A digest of the code and everything it read, where the same would leave the same behind."""
+        code = self._code(run)
+        known = dict(self.outside.content_read)
+        known |= {
+            ("variable", name): run.entries[name].snapshot.fingerprint
+            for name in run.reach.reads
+            if name in run.entries
+        }
+        if None in known.values() or any(obstacles_in_text(code, self.namespace)) or self._reached_out(code):
+            return None
+        told = repr((run.facts.source_hash, sorted(known.items())))
+        return xxh3_128(told.encode()).hexdigest()
+
+    def evidence(self, run: Running, outcome: Outcome, inputs: Inputs, visible: bool, changed: set[str]) -> Evidence:
+        """Everything the run depended on and left behind; `visible`: it printed or showed something."""
+        read, written = self.outside.content_read, self.outside.content_written
+        made = {
+            seen.name: seen for seen in run.ledger.versions.values() if seen.execution_id == run.ledger.execution_id
+        }
+        hows = {
+            made_id.name: run.ledger.how(made_id.version_id) for made_id in made.values() if made_id.kind == "variable"
+        }
+        packages = self._packages(run)
+        obstacles = [
+            *_ended(outcome),
+            *self._values(run, inputs, hows),
+            *self._text(run, outcome, hows, visible, changed),
+            *self._process(changed),
+            *self._hidden(packages),
+        ]
+        return Evidence(
+            also=self._also(run, inputs, hows),
+            files=_of_kind(read, "file"),
+            absent=tuple(sorted(map(self.outside.told, self.files.missed()))),
+            folders={self.outside.told(folder): listing(folder) for folder in sorted(self.files.listed())},
+            random={name: self.random.before[name] for name in self._drawn_from(run)},
+            modules=_of_kind(read, "module"),
+            packages=packages,
+            environment=_of_kind(read, "environment"),
+            folder=self._folder(self._code(run)),
+            written={name: digest for name, digest in _of_kind(written, "file").items() if digest is not None},
+            removed=tuple(name for name, digest in _of_kind(written, "file").items() if digest is None),
+            made=tuple(sorted(map(self.outside.told, self.files.made))),
+            random_after={name: digest or "" for name, digest in _of_kind(written, "random").items()},
+            hows=hows,
+            obstacles=tuple({str(found): found for found in obstacles}.values()),
+        )
+
+    def setting(self, package: str) -> str | None:
+        """What stands for a package's settings now; ``None``: nobody knows."""
+        hidden, shown = self.outside.hidden_state(package), self.settings.digest(package)
+        return None if hidden is None or shown is None else hidden + shown
+
+    # -- what was read -----------------------------------------------------------------------
+
+    def _code(self, run: Running) -> Code:
+        return Code(run.facts, CodeFacts.merged([run.behind, module_code(run.reach.modules)]))
+
+    def _folder(self, code: Code) -> str | None:
+        """The working folder where paths depended on it: in full where the code can see it."""
+        if _WHERE & code.attributes:
+            return os.getcwd()
+        return os.path.relpath(os.getcwd(), self.outside.root) if self.files.relative else None
+
+    def _packages(self, run: Running) -> frozenset[str]:
+        made = (self.names.entries[name].snapshot.packages for name in self._made(run))
+        imported = {name.partition(".")[0] for name in run.facts.imports | run.behind.imports}
+        return frozenset(run.reach.packages.union(imported, *made))
+
+    def _made(self, run: Running) -> list[str]:
+        return [
+            made.name
+            for made in run.ledger.versions.values()
+            if made.kind == "variable" and made.name in self.names.entries
+        ]
+
+    def _also(self, run: Running, inputs: Inputs, hows: Mapping[str, str]) -> dict[str, str | None]:
+        """Variables whose objects turned up in what the cell made, beside those its text names."""
+        found = run.unexplained - inputs.variables.keys() - hows.keys()
+        return {name: run.entries[name].snapshot.fingerprint for name in sorted(found) if name in run.entries}
+
+    def _drawn_from(self, run: Running) -> list[str]:
+        changed = {name for kind, name in self.outside.content_written if kind == "random"}
+        drawn = [name for name in sorted(changed | self.random.drawn) if self.random.was_read(name, name in changed)]
+        # What a package drew while it was imported matters only where somebody seeded the generator.
+        return [name for name in drawn if not (name in run.drawn_by_import and name not in self.random.seeds)]
+
+    # -- what speaks against it --------------------------------------------------------------
+
+    def _values(self, run: Running, inputs: Inputs, hows: Mapping[str, str]) -> Iterator[Obstacle]:
+        for name, digest in inputs.variables.items():
+            if is_history(name):
+                yield Obstacle(f"it reads IPython's {name}", "give the value a name")
+            elif digest is None:
+                yield Obstacle(f"it reads {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
+        if inputs.sharing is None and None not in inputs.variables.values():
+            yield Obstacle("what its inputs share cannot be told")
+        for name, how in hows.items():
+            if how == "delete":
+                continue
+            entry = self.names.entries.get(name)
+            if is_secret(name):
+                yield Obstacle(f"it writes {name}, whose name says that it is secret", "write it in a cell of its own")
+            elif entry is None or entry.snapshot.opaque:
+                yield Obstacle(f"it writes {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
+        if run.reach.dynamic:
+            yield Obstacle("it runs code made at run time (exec, eval, globals)")
+
+    def _text(
+        self, run: Running, outcome: Outcome, hows: Mapping[str, str], visible: bool, changed: set[str]
+    ) -> Iterator[Obstacle]:
+        code = self._code(run)
+        yield from obstacles_in_text(code, self.namespace)
+        yield from self._reached_out(code)
+        yield from self._files(run, code)
+        seen = visible or bool(hows or self.outside.content_written)
+        settled = self.settings.known() - changed
+        yield from dropped_calls(code, outcome.displayed, self.namespace, set(hows), seen, settled)
+
+    def _reached_out(self, code: Code) -> list[Obstacle]:
+        found = obstacles_outside(self.files.processes, self.files.outside, self.random.entropy, code)
+        return list(found)
+
+    def _files(self, run: Running, code: Code) -> Iterator[Obstacle]:
+        read, written = _of_kind(self.outside.content_read, "file"), _of_kind(self.outside.content_written, "file")
+        for name, digest in read.items():
+            if digest is None:
+                yield Obstacle(f"the content of {name}, which it reads, is not known")
+        for name, digest in written.items():
+            if digest is None and os.path.exists(os.path.join(self.outside.root, name)):
+                yield Obstacle(f"the content of {name}, which it writes, is not known")
+        if run.native_files is not None:
+            if not read and _uses(code.attributes, _NATIVE_READS):
+                yield Obstacle("it reads a file that could not be seen", "name the file in the cell")
+            if (
+                not written
+                and _uses(code.attributes, _NATIVE_WRITES)
+                and native.reaches(run.reach.packages, code.attributes)
+            ):
+                yield Obstacle("it may write a file that could not be seen", "name the file in the cell")
+
+    def _process(self, changed: set[str]) -> Iterator[Obstacle]:
+        for kind, name in self.outside.content_written:
+            if kind == "environment":
+                what = {environment.CWD: "the working folder", environment.IMPORT_PATH: "sys.path"}
+                yield Obstacle(f"it changes {what.get(name, f'the environment variable {name}')}")
+            elif kind == "module" and name not in changed:
+                yield Obstacle(f"it changes or loads the local module {name} anew", "import it in a cell of its own")
+        for name in sorted(changed):
+            yield Obstacle(f"it changes settings of {name}", "put that into a cell of its own")
+        if self.live.running():
+            yield Obstacle("threads or tasks that a cell started are still at work")
+        for (kind, name), digest in self.outside.content_written.items():
+            if kind == "random" and digest is None:
+                yield Obstacle(f"the state of the generator {name} is not known")
+        changed_states = {name for kind, name in self.outside.content_written if kind == "random"}
+        for name in sorted(changed_states | self.random.drawn):
+            drew = self.random.was_read(name, name in changed_states)
+            if drew and name not in self.random.seeds and name not in self.random.by_import:
+                cure = f"seed it first: {_SEEDING.get(name, '')}"
+                yield Obstacle(f"unseeded randomness (the generator of {name})", cure)
+
+    def _hidden(self, packages: frozenset[str]) -> Iterator[Obstacle]:
+        for package in sorted(packages):
+            if self.setting(package) is None:
+                yield Obstacle(f"settings of {package} were changed by a call nobody could see into")
+        figures = loaded("matplotlib._pylab_helpers")
+        if "matplotlib" in packages and figures is not None and figures.Gcf.figs:
+            yield Obstacle("it leaves a figure open", "end the cell with plt.close()")
+
+
+_SEEDING = {
+    "random": "random.seed(0)",
+    "numpy": "np.random.seed(0), or pass random_state=0",
+    "torch.cpu": "torch.manual_seed(0)",
+    "torch.cuda": "torch.manual_seed(0)",
+}
+
+
+def _ended(outcome: Outcome) -> Iterator[Obstacle]:
+    if outcome.status == "error":
+        yield Obstacle(f"it raised {(outcome.error or 'an exception').partition(':')[0]}")
+    elif outcome.status == "interrupted":
+        yield Obstacle("it was interrupted")
+
+
+def _of_kind(contents: Mapping[tuple[Any, str], str | None], kind: str) -> dict[str, str | None]:
+    return {name: digest for (found, name), digest in contents.items() if found == kind}
+
+
+def _uses(attributes: frozenset[str], words: tuple[str, ...]) -> bool:
+    return any(name.startswith(words) for name in attributes)
+
+
+def _kind(value: object) -> str:
+    return type(value).__qualname__
