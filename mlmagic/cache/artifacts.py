@@ -23,6 +23,10 @@ from typing import BinaryIO
 
 _CHUNK = 4 << 20  # bytes that are hashed at once
 _THREADS = 2
+# Bytes from which a file is mapped rather than read. A map of a file that somebody cuts short kills the process, so
+# only what takes time to read is mapped, and all files are write-protected.
+_MAPPED = 32 << 20
+_READ_ONLY = 0o444
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = ".writing-"
 
@@ -80,6 +84,7 @@ class ArtifactStore:
             # Hashed from the file: what a thread changed in an array meanwhile cannot come between bytes and name.
             digest, found = _digest_of(file.fileno()), os.fstat(file.fileno())
             file.close()
+            os.chmod(name, _READ_ONLY)
             path = self._path(digest)
             path.parent.mkdir(exist_ok=True)
             _move(name, path)
@@ -193,8 +198,12 @@ def _move(name: str, path: Path) -> None:
 
 
 def _private(file: BinaryIO) -> memoryview:
-    if os.fstat(file.fileno()).st_size == 0:
-        return memoryview(bytearray())  # an empty file cannot be mapped
+    size = os.fstat(file.fileno()).st_size
+    if size < _MAPPED:
+        held = bytearray(size)
+        file.seek(0)
+        file.readinto(held)  # type: ignore[attr-defined]
+        return memoryview(held)
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
 
 

@@ -217,6 +217,7 @@ class Cache:
         return content, path, source or ""
 
     def _state(self, run: Finished, name: str) -> str:
+        """The state itself: it is short, and so it is signed with the trace."""
         state = run.states.get(name)
         if state is None:
             raise UnstorableError(f"the state of the random generator {name} cannot be kept")

@@ -13,6 +13,7 @@ from typing import Any
 from mlmagic.cache.traces import Trace
 from mlmagic.cache.versions import version
 from mlmagic.capture import Inputs
+from mlmagic.capture.environment import HASH_SEED
 from mlmagic.capture.evidence import Present, listing
 from mlmagic.fingerprint import file_fingerprint
 
@@ -149,7 +150,10 @@ def _packages(trace: Trace, now: Present) -> Iterator[Difference]:
 def _environment(trace: Trace, now: Present) -> Iterator[Difference]:
     for name, before in trace.environment.items():
         if now.environment.get(name) != before:
-            yield Difference("environment", name, f"the environment variable {name} changed")
+            told = f"the environment variable {name} changed"
+            if name == HASH_SEED:
+                told = "sets have another order in this process (PYTHONHASHSEED=0 fixes it)"
+            yield Difference("environment", name, told)
     if trace.folder is not None:
         folder = os.getcwd() if os.path.isabs(trace.folder) else os.path.relpath(os.getcwd(), now.root)
         if folder != trace.folder:

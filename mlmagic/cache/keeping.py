@@ -33,7 +33,7 @@ class Finished:
     shown : tuple
         The value that became ``Out[n]``, alone; empty where there is none.
     states : mapping
-        Random generator -> where its state afterwards is kept.
+        Random generator that the run advanced -> its state afterwards, as text.
     """
 
     execution_id: str

@@ -16,6 +16,7 @@ from typing import Any
 
 from mlmagic.cache.signing import holds, sign
 from mlmagic.capture import Evidence
+from mlmagic.capture.environment import HASH_SEED
 
 FORMAT = 1  # raised whenever an older trace could be misunderstood; such are passed over
 NEWEST = 20  # traces of one cell's code that a lookup considers
@@ -106,7 +107,7 @@ class Trace:
         return Evidence(
             files=self.files,
             random=self.random,
-            environment=self.environment,
+            environment={name: digest for name, digest in self.environment.items() if name != HASH_SEED and digest},
             written={name: digest for name, (digest, _) in self.written.items()},
             removed=self.removed,
             random_after={name: digest for name, (digest, *_) in self.random_after.items()},

@@ -6,6 +6,8 @@ Sees what the recorder's watches hold; writes nothing.
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,10 @@ from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
 from mlmagic.analysis import CodeFacts
+from mlmagic.analysis.sets import code_uses_sets, text_uses_sets
 from mlmagic.capture import environment, native
+from mlmagic.capture.behind import codes_behind, module_code, module_codes
+from mlmagic.capture.environment import HASH_SEED, hash_seed
 from mlmagic.capture.evidence import (
     Code,
     Evidence,
@@ -22,11 +27,11 @@ from mlmagic.capture.evidence import (
     Obstacle,
     dropped_calls,
     listing,
-    module_code,
     obstacles_in_text,
     obstacles_outside,
 )
 from mlmagic.capture.names import is_history
+from mlmagic.capture.randomness import states
 from mlmagic.config import is_secret
 from mlmagic.fingerprint import signature
 
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
 
 _NATIVE_READS = ("read_parquet", "read_feather", "read_orc", "read_hdf", "scan_", "read_table", "open_dataset")
 _NATIVE_WRITES = ("to_parquet", "to_feather", "to_orc", "to_hdf", "sink_", "write_", "to_zarr", "savez")
+_UNSEEDED = re.compile(r"\bRandom\(\s*\)")
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _WHERE = frozenset({"getcwd", "cwd", "abspath", "absolute", "resolve", "realpath"})
 
 
@@ -89,6 +96,10 @@ class Accountant:
         hows = {
             made_id.name: run.ledger.how(made_id.version_id) for made_id in made.values() if made_id.kind == "variable"
         }
+        # IPython's own names have versions only where somebody reads them; bound by the cell, they are its results.
+        own = {name for name in run.facts.binds if is_history(name) and name in self.namespace}
+        again = self._bound_again(run, hows)
+        hows |= dict.fromkeys((own | again & run.facts.sure_binds) - hows.keys(), "bind")
         packages = self._packages(run)
         obstacles = [
             *_ended(outcome),
@@ -98,19 +109,19 @@ class Accountant:
             *self._hidden(packages),
         ]
         return Evidence(
-            also=self._also(run, inputs, hows),
+            also=self._also(run, inputs, hows, again),
             files=_of_kind(read, "file"),
             absent=tuple(sorted(map(self.outside.told, self.files.missed()))),
             folders={self.outside.told(folder): listing(folder) for folder in sorted(self.files.listed())},
             random={name: self.random.before[name] for name in self._drawn_from(run)},
             modules=_of_kind(read, "module"),
             packages=packages,
-            environment=_of_kind(read, "environment"),
+            environment=self._environment(run, hows),
             folder=self._folder(self._code(run)),
             written={name: digest for name, digest in _of_kind(written, "file").items() if digest is not None},
             removed=tuple(name for name, digest in _of_kind(written, "file").items() if digest is None),
             made=tuple(sorted(map(self.outside.told, self.files.made))),
-            random_after={name: digest or "" for name, digest in _of_kind(written, "random").items()},
+            random_after=self._generators_after(),
             hows=hows,
             obstacles=tuple({str(found): found for found in obstacles}.values()),
         )
@@ -123,7 +134,32 @@ class Accountant:
     # -- what was read -----------------------------------------------------------------------
 
     def _code(self, run: Running) -> Code:
-        return Code(run.facts, CodeFacts.merged([run.behind, module_code(run.reach.modules)]))
+        behind = CodeFacts.merged([run.behind, module_code(run.reach.modules)])
+        return Code(run.facts, behind, unseeded=bool(_UNSEEDED.search(run.cell.code)))
+
+    def _uses_sets(self, run: Running, hows: Mapping[str, str]) -> bool:
+        """Whether the order of a set, which differs from process to process, may have come into the results."""
+        values = (self.namespace.get(name) for name in run.reach.reads)
+        codes = (*codes_behind(values), *module_codes(run.reach.modules))
+        kept = (self.names.entries[name].snapshot.hashed for name in hows if name in self.names.entries)
+        return any(kept) or text_uses_sets(run.cell.code) or any(map(code_uses_sets, codes))
+
+    def _generators_after(self) -> dict[str, str]:
+        """Generators that were advanced or seeded, also those seeded to the state in which they were."""
+        found = {name: digest or "" for name, digest in _of_kind(self.outside.content_written, "random").items()}
+        now = states() if self.random.seeded else {}
+        return {**{name: now[name] for name in self.random.seeded if name in now}, **found}
+
+    def _environment(self, run: Running, hows: Mapping[str, str]) -> dict[str, str | None]:
+        """Environment variables that strings in reach may name, there or not; the seed of hashes where sets matter."""
+        found = {HASH_SEED: hash_seed()} if self._uses_sets(run, hows) else {}
+        asked = self._asked(run) if run.reach.environment else ()
+        return {**found, **{name: self.outside.found_setting(name) for name in asked}}
+
+    def _asked(self, run: Running) -> set[str]:
+        values = (self.namespace.get(name) for name in run.reach.reads)
+        texts = (*run.facts.strings, *run.behind.strings, *(value for value in values if type(value) is str))
+        return {text for text in texts if _IDENTIFIER.fullmatch(text)}
 
     def _folder(self, code: Code) -> str | None:
         """The working folder where paths depended on it: in full where the code can see it."""
@@ -134,7 +170,8 @@ class Accountant:
     def _packages(self, run: Running) -> frozenset[str]:
         made = (self.names.entries[name].snapshot.packages for name in self._made(run))
         imported = {name.partition(".")[0] for name in run.facts.imports | run.behind.imports}
-        return frozenset(run.reach.packages.union(imported, *made))
+        found = run.reach.packages.union(imported, *made) - sys.stdlib_module_names
+        return frozenset(name for name in found if name and not self.names.scope.is_local(name))
 
     def _made(self, run: Running) -> list[str]:
         return [
@@ -143,9 +180,16 @@ class Accountant:
             if made.kind == "variable" and made.name in self.names.entries
         ]
 
-    def _also(self, run: Running, inputs: Inputs, hows: Mapping[str, str]) -> dict[str, str | None]:
-        """Variables whose objects turned up in what the cell made, beside those its text names."""
-        found = run.unexplained - inputs.variables.keys() - hows.keys()
+    def _bound_again(self, run: Running, hows: Mapping[str, str]) -> set[str]:
+        """Names that the cell may have bound to the very object to which they referred: no change, and yet a result."""
+        return {name for name in run.facts.binds | run.reach.stores if name in run.entries and name not in hows}
+
+    def _also(self, run: Running, inputs: Inputs, hows: Mapping[str, str], again: set[str]) -> dict[str, str | None]:
+        """Variables whose objects turned up in what the cell made, beside those its text names.
+
+        And those that it may have bound to what they were: where they are that again, it makes no difference.
+        """
+        found = (run.unexplained | again) - inputs.variables.keys() - hows.keys()
         return {name: run.entries[name].snapshot.fingerprint for name in sorted(found) if name in run.entries}
 
     def _drawn_from(self, run: Running) -> list[str]:
@@ -162,18 +206,27 @@ class Accountant:
                 yield Obstacle(f"it reads IPython's {name}", "give the value a name")
             elif digest is None:
                 yield Obstacle(f"it reads {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
+            elif run.entries[name].snapshot.fickle:
+                yield Obstacle(f"it reads {name}, which {_FICKLE}")
         if inputs.sharing is None and None not in inputs.variables.values():
             yield Obstacle("what its inputs share cannot be told")
         for name, how in hows.items():
-            if how == "delete":
-                continue
-            entry = self.names.entries.get(name)
-            if is_secret(name):
-                yield Obstacle(f"it writes {name}, whose name says that it is secret", "write it in a cell of its own")
-            elif entry is None or entry.snapshot.opaque:
-                yield Obstacle(f"it writes {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
+            if how != "delete" and not is_history(name):
+                yield from self._result(name)
+        if run.reach.environment and not self._asked(run):
+            yield Obstacle("it asks for environment variables by names that are not in its text")
         if run.reach.dynamic:
             yield Obstacle("it runs code made at run time (exec, eval, globals)")
+
+    def _result(self, name: str) -> Iterator[Obstacle]:
+        """What speaks against keeping a variable that the cell wrote."""
+        entry = self.names.entries.get(name)
+        if is_secret(name):
+            yield Obstacle(f"it writes {name}, whose name says that it is secret", "write it in a cell of its own")
+        elif entry is None or entry.snapshot.opaque:
+            yield Obstacle(f"it writes {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
+        elif entry.snapshot.fickle:
+            yield Obstacle(f"it writes {name}, which {_FICKLE}")
 
     def _text(
         self, run: Running, outcome: Outcome, hows: Mapping[str, str], visible: bool, changed: set[str]
@@ -238,6 +291,7 @@ class Accountant:
             yield Obstacle("it leaves a figure open", "end the cell with plt.close()")
 
 
+_FICKLE = "holds a weak reference or a function's cache of results (lru_cache)"
 _SEEDING = {
     "random": "random.seed(0)",
     "numpy": "np.random.seed(0), or pass random_state=0",

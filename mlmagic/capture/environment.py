@@ -13,6 +13,12 @@ from xxhash import xxh3_128
 _GIT_PATIENCE = 2.0  # seconds; a slow file system must not hold up loading
 
 CWD, IMPORT_PATH = "cwd", "sys.path"
+HASH_SEED = "hash seed"
+
+
+def hash_seed() -> str:
+    """What stands for the seed of this process's hashes, which the order of sets follows."""
+    return format(hash("mlmagic") & 0xFFFF_FFFF_FFFF_FFFF, "016x")
 
 
 class ProcessSettings:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import builtins
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
-from mlmagic.analysis import CellFacts, CodeFacts, code_facts
+from mlmagic.analysis import CellFacts, CodeFacts
 from mlmagic.records import WriteHow
 
 
@@ -178,6 +178,7 @@ class Code:
 
     facts: CellFacts
     behind: CodeFacts
+    unseeded: bool = False  # the text makes a `Random()` that the system seeds
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -195,22 +196,6 @@ class Code:
     @property
     def strings(self) -> tuple[str, ...]:
         return (*self.facts.strings, *self.behind.strings)
-
-
-def module_code(modules: Iterable[str]) -> CodeFacts:
-    """The facts of all functions and methods of local modules: any of them may be called."""
-    codes = [code for name in modules for code in _codes_of(loaded(name))]
-    return CodeFacts.merged(map(code_facts, codes)) if codes else CodeFacts()
-
-
-def _codes_of(module: object) -> Iterator[CodeType]:
-    if not isinstance(module, ModuleType):
-        return
-    for value in list(vars(module).values()):
-        if getattr(value, "__module__", None) != module.__name__:
-            continue
-        members = vars(value).values() if isinstance(value, type) else [value]
-        yield from (part.__code__ for part in members if isinstance(part, FunctionType))
 
 
 def obstacles_in_text(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obstacle]:
@@ -254,6 +239,10 @@ def _from_modules(code: Code, namespace: Mapping[str, Any]) -> Iterator[str]:
             imported.add(value.__name__)
         elif value is not None and type(value) in _FUNCTIONS and _is_changing(value):
             yield f"{value.__module__}.{value.__name__}"
+    if "getattr" in code.names and imported & _CHANGING_NAMES.keys():
+        yield "getattr of a module"
+    if "random" in imported and "Random" in code.behind.attributes | code.behind.loads or code.unseeded:
+        yield "random.Random without a seed"
     for module in imported & _CHANGING_NAMES.keys():
         yield from (f"{module}.{name}" for name in _CHANGING_NAMES[module] & (code.attributes | code.facts.binds))
 
@@ -316,10 +305,20 @@ def dropped_calls(
             yield Obstacle(f"{path}(…) drops its value and changed nothing in sight", "put it into a cell of its own")
 
 
+# Calls of the standard library whose effect is seen: files, lists, generators, time passing.
+_SEEN = frozenset("json pickle csv random heapq bisect pprint shutil gc copy zipfile tarfile gzip".split())
+_SEEN_CALLS = frozenset(
+    "time.sleep os.makedirs os.mkdir os.remove os.unlink os.rename os.replace".split(),
+)
+
+
 def _is_hidden(path: str, value: Any, visible: bool, settled: set[str]) -> bool:
     if isinstance(value, ModuleType):
         top = value.__name__.partition(".")[0]
-        return top not in settled and not (top in sys.stdlib_module_names and visible)
+        if top in sys.stdlib_module_names:
+            call = f"{value.__name__}.{path.rpartition('.')[2]}"
+            return not (visible and (top in _SEEN or call in _SEEN_CALLS)) and call != "time.sleep"
+        return top not in settled
     if isinstance(value, (FunctionType, type)):
         home = str(value.__module__).partition(".")[0]
         if home not in ("__main__", "builtins"):

@@ -150,6 +150,8 @@ class FileWatch:
         keeps = ("a" in mode or "+" in mode and "w" not in mode) if isinstance(mode, str) else not flags & os.O_TRUNC
         if keeps and use.existed and not use.written:
             use.read = True
+        if not use.existed and not use.written and (keeps or (isinstance(mode, str) and "x" in mode)):
+            self.absent.add(self._full(path))
         self._on_write(path, use)
 
     def on_truncate(self, args: tuple[Any, ...]) -> None:
@@ -178,6 +180,7 @@ class FileWatch:
             self.on_remove((old,))
 
     def on_link(self, args: tuple[Any, ...]) -> None:
+        self.on_outside("a link between files")
         source = args[0]
         if not os.path.isabs(os.fsdecode(source)) and not os.path.exists(source):  # relative to the link
             source = os.path.join(os.path.dirname(os.fsdecode(args[1])), os.fsdecode(source))

@@ -199,6 +199,10 @@ class Outside:
         self.content_read.clear()
         self.content_written.clear()
 
+    def found_setting(self, name: str) -> str | None:
+        """Digest of an environment variable as the cell found it, ``None`` where there was none."""
+        return self._settings.get(name)
+
     def settings_now(self) -> Mapping[str, str]:
         """The process's settings at this moment."""
         return self._process.digests()

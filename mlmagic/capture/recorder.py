@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from mlmagic._optional import loaded
-from mlmagic.analysis import CellFacts, CodeFacts, analyse, code_facts
+from mlmagic.analysis import CellFacts, CodeFacts, analyse
 from mlmagic.capture import files, native, randomness
 from mlmagic.capture.account import Accountant
+from mlmagic.capture.behind import code_behind, code_reach
 from mlmagic.capture.changes import Changes, write_variable
+from mlmagic.capture.environment import HASH_SEED, hash_seed
 from mlmagic.capture.evidence import Evidence, Inputs, Present
 from mlmagic.capture.history import Displayed
 from mlmagic.capture.late import LateChanges
@@ -33,7 +34,7 @@ from mlmagic.capture.outside import Outside
 from mlmagic.capture.packages import PackageSettings, figures_open, packages_behind
 from mlmagic.capture.reach import Reach, reach
 from mlmagic.config import is_secret
-from mlmagic.fingerprint import DEFAULT_LIMIT, UNKNOWN, CodeReach, Scope, Snapshot
+from mlmagic.fingerprint import DEFAULT_LIMIT, UNKNOWN, Scope, Snapshot
 from mlmagic.fingerprint.compare import Part, parts
 from mlmagic.records import BEFORE, Amendment, Execution, Measure, Observation, Status, WriteHow, new_id
 
@@ -231,7 +232,7 @@ class Recorder:
             seeds=self._random.seeds,
             module=lambda name: self._modules.content(name),
             setting=self._accounts.setting,
-            environment=self._outside.settings_now(),
+            environment={**self._outside.settings_now(), HASH_SEED: hash_seed()},
             root=self._outside.root,
         )
 
@@ -481,30 +482,6 @@ class Recorder:
                 text = value if type(value) is str else type(value).__qualname__
                 found.append(Measure(execution_id, name, number, text if number is None else None))
         return found
-
-
-def code_reach(code: CodeType) -> CodeReach:
-    """What a live function could load and bind in the user's namespace."""
-    facts = code_facts(code)
-    reads_environment = bool({"environ", "getenv"} & (facts.attributes | facts.loads))
-    return CodeReach(facts.loads | facts.sql_names, facts.stores | facts.deletes, facts.dynamic, reads_environment)
-
-
-def code_behind(values: Iterable[object]) -> CodeFacts:
-    """What the text of functions and classes among `values` says, their names apart."""
-    codes = [code for value in values for code in _codes(value)]
-    return CodeFacts.merged(map(code_facts, codes)) if codes else CodeFacts()
-
-
-def _codes(value: object) -> list[CodeType]:
-    if isinstance(value, FunctionType):
-        return [value.__code__]
-    if isinstance(value, MethodType):
-        return _codes(value.__func__)
-    kind = value if isinstance(value, type) else type(value)
-    if kind.__module__ != "__main__":
-        return []
-    return [part.__code__ for part in vars(kind).values() if isinstance(part, FunctionType)]
 
 
 def _imported(names: Iterable[str]) -> set[str]:

@@ -44,6 +44,8 @@ class Snapshot:
         Strides of the arrays inside that do not lie in C order: equal content, and sums may round otherwise.
     hashed : bool
         A set inside has an order that is another one in each process.
+    fickle : bool
+        Something inside changes without its content being touched: a weak reference, a function's cache of results.
     """
 
     fingerprint: str | None
@@ -61,6 +63,7 @@ class Snapshot:
     quiet: frozenset[int] = frozenset()
     orders: tuple[tuple[int, ...], ...] = ()
     hashed: bool = False
+    fickle: bool = False
 
     @property
     def opaque(self) -> bool:
@@ -128,6 +131,7 @@ def snapshot(obj: object, scope: Scope) -> Snapshot:
         quiet=frozenset(walk.quiet - {id(obj)}),
         orders=tuple(walk.orders),
         hashed=walk.hashed,
+        fickle=walk.fickle,
     )
 
 

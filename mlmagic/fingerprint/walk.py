@@ -55,6 +55,7 @@ class Walk:
         self.views: list[tuple[int, int]] = []
         self.orders: list[tuple[int, ...]] = []
         self.hashed = False
+        self.fickle = False
         self.names: set[str] = set()
         self.stores: set[str] = set()
         self.modules: set[str] = set()
@@ -225,6 +226,17 @@ class Walk:
             view = memoryview(obj)
             array = numpy.frombuffer(view, numpy.uint8) if view.contiguous and view.nbytes else numpy.asarray(view)
             self.span(*numpy.lib.array_utils.byte_bounds(array), plain=True)
+
+    def set_order(self, elements: set[Any] | frozenset[Any]) -> None:
+        """Note the order in which a set's elements come: not its content, and yet what a loop over it sees."""
+        if len(elements) < 2:
+            return
+        if all(map(is_scalar, elements)):
+            order = xxh3_128(marshal.dumps(list(elements), MARSHAL_FORMAT)).intdigest()
+            self.orders.append((order,))
+            self.hashed |= not all(isinstance(part, (int, float)) for part in elements)
+        else:
+            self.hashed = True
 
     def code(self, code: types.CodeType) -> None:
         """Code that runs in the user's namespace: note what it can load and bind there."""

@@ -18,8 +18,8 @@ import types
 from pathlib import Path
 from typing import Any
 
+from mlmagic.capture.behind import code_reach
 from mlmagic.capture.modules import LocalModules, is_installed
-from mlmagic.capture.recorder import code_reach
 from mlmagic.fingerprint import Scope, snapshot
 from mlmagic.fingerprint.compare import parts
 from mlmagic.session import confine

@@ -18,6 +18,7 @@ from mlmagic.cache.signing import user_key
 from mlmagic.capture import Evidence, Outcome, randomness
 from mlmagic.config import key_path
 from mlmagic.errors import StoreError
+from mlmagic.fingerprint import Snapshot, snapshot
 from mlmagic.records import Observation, Reuse
 from mlmagic.session.outputs import Outputs
 from mlmagic.session.session import Session
@@ -144,8 +145,8 @@ class ReuseHooks:
         self._tell_reused(trace.seconds - cell.load_seconds)
 
     def _restore_randomness(self, trace: Trace) -> None:
-        for name, (_, path, seed) in trace.random_after.items():
-            randomness.restore(name, self._session.project.artifact(path))
+        for name, (_, state, seed) in trace.random_after.items():
+            randomness.restore(name, state)
             self._session.recorder.was_seeded(name, seed)
 
     def _tell_reused(self, saved: float) -> None:
@@ -181,10 +182,14 @@ class ReuseHooks:
         cell, self._cell = self._cell, None
         if cell is None or observation is None:
             return
-        if cell.done and cell.prepared is not None:
-            decision = self._reused(cell, cell.prepared.trace, observation)
-        else:
-            decision = self._computed(cell, observation)
+        try:
+            if cell.done and cell.prepared is not None:
+                decision = self._reused(cell, cell.prepared.trace, observation)
+            else:
+                decision = self._computed(cell, observation)
+        except Exception as error:  # the cell is over, and all that is lost is the memory of it
+            self._session.tell_once(f"reuse: a result could not be kept ({type(error).__name__}: {error})")
+            return
         self._session.decided(decision)
 
     def _reused(self, cell: _Cell, trace: Trace, observation: Observation) -> Reuse:
@@ -236,15 +241,23 @@ class ReuseHooks:
             inputs=recorder.last_inputs,
             evidence=evidence,
             namespace=self._session.namespace,
-            snapshots=recorder.snapshots(),
+            snapshots=self._snapshots(evidence),
             scope=recorder.scope,
             outputs=tuple(self._outputs.events),
             shown=(history[execution.execution_count],) if shown and execution.execution_count in history else (),
-            states={version.name: version.artifact for version in observation.versions if version.kind == "random"},
+            states={name: randomness.dump(name) for name in evidence.random_after},
             seeds=recorder.seeds,
             root=self._session.project.root,
             setting=recorder.setting,
         )
+
+    def _snapshots(self, evidence: Evidence) -> dict[str, Snapshot]:
+        """Of all variables, and of IPython's own names where the cell bound them."""
+        found = self._session.recorder.snapshots()
+        for name, how in evidence.hows.items():
+            if how != "delete" and name not in found:
+                found[name] = snapshot(self._session.namespace[name], self._session.recorder.scope)
+        return found
 
     # -- shadow mode ---------------------------------------------------------------------------
 

@@ -84,7 +84,7 @@ class Account:
             self._line(path, f"{kind.__name__} {value!r}")
         elif isinstance(value, _TOLD):
             self._line(path, f"{kind.__name__} {getattr(value, 'dtype', '')} {value!r}")
-        elif kind in (tuple, frozenset, types.CodeType):  # one object or two: nobody can tell by changing it
+        elif isinstance(value, (tuple, frozenset, types.CodeType)):  # one or two: nobody can tell by changing it
             self._parts(path, value)
         elif _is_installed(value):
             self._line(path, f"{kind.__name__} {_full_name(value)}")

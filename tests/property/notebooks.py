@@ -100,10 +100,11 @@ FORMS: dict[str, list[str]] = {
     ],
     "lives": [
         "stream = (v for v in [1, 2, 3, <n>])", "stream = iter(<list>)", "<t> = next(<stream>)",
-        "<t> = next(<stream>, None)", "<t> = list(<stream>)", "stream = map(str, <list>)", "stream = enumerate(<list>)",
-        "stream = iter(range(<n>))", "def ticks(v=<n>):\n    while True:\n        v += 1; yield v\nstream = ticks()",
-        "stream = zip(<list>, 'abc')", "@functools.lru_cache\ndef memo(v):\n    print('computing', v); return [v]",
-        "<t> = <memo!>(<n>)", "<t> = memo(3)", "<t> = <memo!>(3)",
+        "<t> = next(<stream>, None)", "<t> = [v for v, n in zip(<stream>, range(5))]", "stream = map(str, <list>)",
+        "stream = enumerate(<list>)", "stream = iter(range(<n>))",
+        "def ticks(v=<n>):\n    while True:\n        v += 1; yield v\nstream = ticks()", "stream = zip(<list>, 'abc')",
+        "@functools.lru_cache\ndef memo(v):\n    print('computing', v); return [v]", "<t> = <memo!>(<n>)",
+        "<t> = memo(3)", "<t> = <memo!>(3)",
         "def counter():\n    n = <n>\n    def up():\n        nonlocal n; n += 1; return n\n    return up\n"
         "count = counter()", "<t> = <count!>()", "print(<count!>())", "count2 = <count!>",
         "<t> = [<count!>(), count()]",

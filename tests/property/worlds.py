@@ -349,7 +349,7 @@ class World:
         """Everything but what was shown."""
         seen = Seen()
         seen.variables = account(self.namespace, but=lambda name: name.startswith(FRESH))
-        seen.prints = fingerprints(self.namespace)
+        seen.prints = fingerprints(self.namespace, seen.variables)
         self.outside(seen)
         return seen
 
@@ -412,8 +412,8 @@ def _shown_warning(message: Any, category: Any, filename: str, lineno: int, file
     (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
-# Where a warning was given, of which the file's name holds the cell's number, and how long something took.
-_NOISE = re.compile(r"^\S*:\d+: (?=\w*Warning: )|^(CPU times|Wall time): .*$", re.MULTILINE)
+# Where a warning was given, which tells the cell's number and layout, and how long something took.
+_NOISE = re.compile(r"^\S*:\d+: (?=\w*Warning: )|(?<=\n)  .*warn\(.*\n|^(CPU times|Wall time): .*$", re.MULTILINE)
 
 
 def plain_events(events: list[Event]) -> list[Event]:
@@ -441,11 +441,15 @@ def _without_addresses(shown: Any) -> Any:
     return [_without_addresses(part) for part in shown] if isinstance(shown, list) else shown
 
 
-def fingerprints(namespace: dict[str, Any]) -> dict[str, str | None]:
-    """Fingerprints by name, and one of all values that have one: it sees what they share."""
+def fingerprints(namespace: dict[str, Any], lines: list[Line]) -> dict[str, str | None]:
+    """Fingerprints by name, and one of all values that have one, which sees what they share.
+
+    Tables stand for themselves: they share indexes without anybody seeing a change.
+    """
     names = [name for name in users_names(namespace) if not name.startswith(("_", FRESH)) and name not in ("In", "Out")]
     made = {name: fingerprint(namespace[name]) for name in names}
-    known = tuple(namespace[name] for name in names if made[name] is not None)
+    tabular = {re.split(r"[.\[]", path, maxsplit=1)[0] for path, text in lines if text.startswith("pandas.")}
+    known = tuple(namespace[name] for name in names if made[name] is not None and name not in tabular)
     return {**made, "together": fingerprint(known)}
 
 

@@ -10,6 +10,7 @@ bytes have the digest, and the digest the signature, which this user's own key g
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import io
 import json
@@ -120,6 +121,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             io.TextIOWrapper: _refuse_live,
             **dict.fromkeys(functions.VIEWS, functions.reduce_view),
             **dict.fromkeys(map(type, _SENTINELS), _reduce_sentinel),
+            types.MappingProxyType: functools.partial(_reduce_proxy, super().reducer_override),
         }
 
     def reducer_override(self, obj: Any) -> Any:
@@ -137,6 +139,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return self._note_array
         if tensors.is_tensor_class(cls):
             return self._reduce_tensor
+        if tensors.is_generator_class(cls):
+            return tensors.reduce_generator
         if types.ModuleType in lineage:
             return _reduce_module
         return self._holdings.reducer(cls) or _by_itself
@@ -208,6 +212,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return made
         maker, (*arguments, _tracked, extra), (members, slots), *rest = made
         members.pop("__slotnames__", None)  # what pickling itself leaves on a class
+        members = {name: members[name] for name in sorted(members, key=list(vars(cls)).index)}  # as they were defined
         is_tuple = typing.NamedTuple in members.get("__orig_bases__", ())  # sets its own
         if "__slots__" in members and not is_tuple and maker.__name__ == "_make_skeleton_class":
             # Slots are laid out when a class is made; cloudpickle sets the name afterwards, when it means nothing.
@@ -241,6 +246,19 @@ _SENTINELS.pop(None, None)
 
 def _reduce_sentinel(obj: Any) -> Any:
     return _SENTINELS.get(obj, NotImplemented)
+
+
+_NO_METADATA = getattr(dataclasses, "_EMPTY_METADATA", None)  # one for all fields of all dataclasses
+
+
+def _reduce_proxy(otherwise: Callable[[Any], Any], proxy: Any) -> Any:
+    if proxy is _NO_METADATA:
+        return _no_metadata, ()
+    return otherwise(proxy)
+
+
+def _no_metadata() -> Any:
+    return _NO_METADATA
 
 
 def _by_itself(obj: Any) -> Any:

@@ -19,6 +19,25 @@ def is_tensor_class(cls: type) -> bool:
     return any(base in (torch.Tensor, torch.UntypedStorage, torch.TypedStorage) for base in lineage_of(cls))
 
 
+def is_generator_class(cls: type) -> bool:
+    """Whether instances are torch's random generators."""
+    torch = loaded("torch")
+    return torch is not None and torch.Generator in lineage_of(cls)
+
+
+def reduce_generator(generator: Any) -> Any:
+    """The process's own generator is found again; any other is more than the state that Python sees."""
+    if generator is loaded("torch").default_generator:  # type: ignore[union-attr]
+        return _default_generator, ()
+    raise UnstorableError("it holds a random generator of torch")
+
+
+def _default_generator() -> Any:
+    import torch
+
+    return torch.default_generator
+
+
 def check_tensor(tensor: Any) -> None:
     """Raise `UnstorableError` for anything but a dense tensor in main memory without a computation behind it."""
     if (reason := obstacle(tensor)) is not None:

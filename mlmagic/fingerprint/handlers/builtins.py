@@ -43,6 +43,7 @@ def write_tuple(obj: tuple[Any, ...], walk: Walk) -> None:
 
 @handles(frozenset, value=True)
 def write_frozenset(obj: frozenset[Any], walk: Walk) -> None:
+    walk.set_order(obj)
     digest = walk.pure(obj)
     if digest is not None:
         walk.token("pure", "frozenset", digest)
@@ -54,6 +55,7 @@ def write_frozenset(obj: frozenset[Any], walk: Walk) -> None:
 @handles(set)
 def write_set(obj: set[Any], walk: Walk) -> None:
     walk.changeable(obj)
+    walk.set_order(obj)
     if all(map(is_scalar, obj)):
         walk.token("set", len(obj))
         walk.children([Parts(sorted(marshal.dumps(part, MARSHAL_FORMAT) for part in obj))])

@@ -215,6 +215,7 @@ def write_partial(obj: functools.partial[Any], walk: Walk) -> None:
 def write_cached(obj: Any, walk: Walk) -> None:
     """What the cache holds follows from the function: only the function is content."""
     walk.changeable(obj)
+    walk.fickle = True
     walk.token("lru_cache")
     walk.children([obj.__wrapped__, _attributes(obj)])
 

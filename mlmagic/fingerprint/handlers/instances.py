@@ -309,6 +309,7 @@ def write_foreign_memory(obj: Any, walk: Walk) -> None:
 
 @handles("weakref.ReferenceType")
 def write_weakref(obj: Any, walk: Walk) -> None:
+    walk.fickle = True
     walk.token("weakref")
     walk.children([weakref.ref.__call__(obj)])
 

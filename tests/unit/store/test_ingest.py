@@ -17,6 +17,7 @@ def test_a_line_is_in_the_tables_once_however_often_it_is_asked_for(store, journ
         "executions": 2,
         "versions": 2,
         "reads": 0,
+        "reuses": 0,
         "writes": 2,
         "params": 0,
         "metrics": 1,
