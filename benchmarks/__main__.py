@@ -7,18 +7,18 @@ import datetime
 import sys
 from pathlib import Path
 
-from benchmarks import cells, hashing, tour
+from benchmarks import cells, hashing, reuse, tour
 from benchmarks.peers import ipyflow
 from benchmarks.table import Row, machine, markdown
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What tracking costs, as one table.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What tracking costs and reuse saves, as one table.")
     parser.add_argument("--save", metavar="FILE", help="write the table to this Markdown file, too")
     asked = parser.parse_args()
     rows: list[Row] = []
     peer = ipyflow()
-    for source in (cells.measure(peer), hashing.measure(), tour.measure()):
+    for source in (cells.measure(peer), hashing.measure(), tour.measure(), reuse.measure()):
         for row in source:
             print("  ·".ljust(4), row.what, "→", row.mlmagic, file=sys.stderr, flush=True)
             rows.append(row)

@@ -34,7 +34,7 @@ class Extension:
             hidden=lambda: shell.user_ns_hidden,
             transform=lambda text: str(shell.input_transformer_manager.transform_cell(text)),
         )
-        cache = self.session.cache = open_cache(self.session)
+        cache = self.session.cache = open_cache(self.session.project, self.session.tell_once)
         self.hooks = NotebookHooks(shell, self.session, redact, ReuseHooks(shell, self.session, cache))
         self.magics = _Magics(shell)
 

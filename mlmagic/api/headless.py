@@ -33,6 +33,8 @@ class Run(Result):
     cells: int
     seconds: float
     tracking_seconds: float
+    reused: int
+    saved_seconds: float
     error: str | None
 
     def text(self) -> str:
@@ -42,6 +44,8 @@ class Run(Result):
             f"{self.notebook}: {self.cells} cells tracked in {self.seconds:.1f} s; "
             f"tracking cost {each:.1f} ms per cell, {share:.1f} %"
         ]
+        if self.reused:
+            lines.append(f"{self.reused} of them were reused, which saved {self.saved_seconds:.1f} s")
         if self.output:
             lines.append(f"wrote {self.output}")
         return "\n".join([*lines, *([f"stopped: {self.error}"] if self.error else [])])
@@ -155,7 +159,17 @@ def _summary(place: Path, output: Any, before: set[str], seconds: float, error: 
     store = Store(project_folder(place.absolute().parent))
     try:
         found = store.status(session)
+        hits = [row for row in store.reuses(session) if row.decision == "reused"]
     finally:
         store.close()
-    target = os.fspath(output) if output is not None else None
-    return Run(str(place), target, session, found["cells_tracked"], seconds, found["tracking_seconds"], error)
+    return Run(
+        notebook=str(place),
+        output=os.fspath(output) if output is not None else None,
+        session=session,
+        cells=found["cells_tracked"],
+        seconds=seconds,
+        tracking_seconds=found["tracking_seconds"],
+        reused=len(hits),
+        saved_seconds=sum(row.saved for row in hits),
+        error=error,
+    )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any
 
+from mlmagic.api._projects import find_project, open_store
 from mlmagic.cache import Cache
 from mlmagic.cache.decision import code_change
 from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.records import BEFORE, Execution, Reuse
 from mlmagic.results import Result
-from mlmagic.session import Session, require
+from mlmagic.session import Session, active, require
 from mlmagic.session.reuse import MODES, open_cache, spell
+from mlmagic.store import Store
 from mlmagic.views import tables
 
 __all__ = ["Ledger", "Reasons", "reuse"]
@@ -137,31 +140,59 @@ def reuse(action: str = "status", argument: str | int | None = None) -> Result |
     Raises
     ------
     NotActiveError
-        Nothing is tracked in this process.
+        A mode is to be set where nothing is tracked, or there is no project. Without a running session, the others
+        speak of the last one of the project in this folder.
     MisuseError, UnknownNameError
         An action, cell or size that does not exist.
     """
-    session = require()
     if action not in ACTIONS:
         raise UnknownNameError.among("action of reuse", action, ACTIONS)
     if argument is not None and action not in ("explain", "budget"):
         raise MisuseError(f"reuse {action} takes nothing more, not {argument!r}")
     if action in MODES:
-        session.settings.reuse = action
-        return _ledger(session) if action == "verify" else None
-    if action == "explain":
-        return _explain(session, argument)
-    cache = _cache(session)
+        require().settings.reuse = action
+        if action != "verify":
+            return None
     if action == "clear":
+        cache = _cache()
         runs, _ = cache.kept()
         return f"forgot {_count(runs, 'result')}, {_bytes(cache.clear())}"
     if action == "budget":
-        return _budget(cache, argument)
-    return _ledger(session)
+        return _budget(_cache(), argument)
+    with open_store() as store:
+        asked = _Asked(store, _session_id(store), active())
+        return _explain(asked, argument) if action == "explain" else _ledger(asked)
 
 
-def _cache(session: Session) -> Cache:
-    return session.cache or open_cache(session)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose cells are asked about: the running session's, else those of the project's last one."""
+
+    store: Store
+    session_id: str
+    session: Session | None
+
+    @property
+    def mode(self) -> str:
+        return self.session.settings.reuse if self.session is not None else "auto"
+
+    def executions(self) -> list[Execution]:
+        return [row for row in self.store.history(self.session_id).executions if not _is_adoption(row)]
+
+
+def _session_id(store: Store) -> str:
+    session = active()
+    if session is not None:
+        return session.session_id
+    sessions = store.sessions()
+    return sessions[-1].session_id if sessions else ""
+
+
+def _cache() -> Cache:
+    session = active()
+    if session is not None and session.cache is not None:
+        return session.cache
+    return open_cache(find_project())
 
 
 def _budget(cache: Cache, size: str | int | None) -> str:
@@ -177,14 +208,16 @@ def _parsed(size: str | int) -> int:
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
-def _ledger(session: Session) -> Ledger:
-    reuses = session.store.reuses(session.session_id)
-    executions = {row.execution_id: row for row in session.history().executions}
+def _ledger(asked: _Asked) -> Ledger:
+    reuses = asked.store.reuses(asked.session_id)
+    executions = {row.execution_id: row for row in asked.executions()}
     hits = [row for row in reuses if row.decision == "reused"]
-    ran = [row for row in executions.values() if row.status != "reused" and not _is_adoption(row)]
-    stored, nbytes = _cache(session).kept()
+    ran = [row for row in executions.values() if row.status != "reused"]
+    cache = _cache()
+    stored, nbytes = cache.kept()
+    checked = asked.session.verifications if asked.session is not None else []
     return Ledger(
-        mode=session.settings.reuse,
+        mode=asked.mode,
         computed=len(ran),
         computed_seconds=sum(row.seconds for row in ran),
         reused=len(hits),
@@ -193,10 +226,10 @@ def _ledger(session: Session) -> Ledger:
         hashed_seconds=sum(row.tracking_seconds for row in executions.values()),
         stored=stored,
         stored_bytes=nbytes,
-        budget_bytes=_cache(session).budget,
+        budget_bytes=cache.budget,
         keep_seconds=sum(row.keep_seconds for row in reuses),
-        verified=len(session.verifications),
-        differences=sum(len(wrong) for _, wrong in session.verifications),
+        verified=len(checked),
+        differences=sum(len(wrong) for _, wrong in checked),
         cells=tuple({"cell": _label(executions[row.execution_id]), **_fields(row)} for row in reuses),
     )
 
@@ -208,14 +241,26 @@ def _fields(row: Reuse) -> dict[str, Any]:
 # -- explain -----------------------------------------------------------------------------------
 
 
-def _explain(session: Session, target: str | int | None) -> Reasons:
-    executions = [row for row in session.history().executions if not _is_adoption(row)]
-    found = {row.execution_id: row for row in session.store.reuses(session.session_id)}
+def _explain(asked: _Asked, target: str | int | None) -> Reasons:
+    executions = asked.executions()
+    found = {row.execution_id: row for row in asked.store.reuses(asked.session_id)}
     last = {row.cell_id: row for row in executions}
     chosen = [row for row in executions if last[row.cell_id] is row]
     if target is not None:
         chosen = _matching(str(target), executions)
-    return Reasons(tuple(_reason(session, row, found.get(row.execution_id)) for row in chosen))
+    return Reasons(tuple(_reasons(asked, chosen, found)))
+
+
+def _reasons(asked: _Asked, chosen: list[Execution], found: Mapping[str, Reuse]) -> Iterator[Reason]:
+    """One sentence for each cell; cells in a row that take no part share one."""
+    for takes_part, rows in groupby(chosen, key=lambda row: row.execution_id in found):
+        cells = list(rows)
+        if takes_part:
+            yield from (_reason(asked, row, found[row.execution_id]) for row in cells)
+            continue
+        label = _label(cells[0]) if len(cells) == 1 else f"{_label(cells[0])} … {_label(cells[-1])}"
+        why = "%reuse is off" if asked.mode == "off" else "not under %%track (%reuse on takes every cell)"
+        yield Reason(label, cells[-1].execution_id, "ran", f"ran: {why}")
 
 
 def _matching(target: str, executions: list[Execution]) -> list[Execution]:
@@ -233,28 +278,23 @@ def _matching(target: str, executions: list[Execution]) -> list[Execution]:
     return chosen[-1:]
 
 
-def _reason(session: Session, execution: Execution, found: Reuse | None) -> Reason:
-    sentence = _sentence(session, execution, found)
-    return Reason(_label(execution), execution.execution_id, found.decision if found else "ran", sentence)
+def _reason(asked: _Asked, execution: Execution, found: Reuse) -> Reason:
+    return Reason(_label(execution), execution.execution_id, found.decision, _sentence(asked, execution, found))
 
 
-def _sentence(session: Session, execution: Execution, found: Reuse | None) -> str:
-    if found is None:
-        if session.settings.reuse == "off":
-            return "ran: %reuse is off"
-        return "ran: it is not under %%track (%reuse on takes every cell)"
+def _sentence(asked: _Asked, execution: Execution, found: Reuse) -> str:
     if found.decision == "reused":
         return f"reused, saved {spell(found.saved)}: everything that it reads is as it was"
-    why = f"ran because {found.missed}" if found.missed else _new_code(session, execution)
+    why = f"ran because {found.missed}" if found.missed else _new_code(asked, execution)
     if found.decision == "kept":
         return f"{why}; its results are kept"
     cheap = (found.unkept or "").startswith(("computing it took", "it took only"))
     return f"{why}; {'not kept' if cheap else 'cannot be reused'}: {found.unkept}"
 
 
-def _new_code(session: Session, execution: Execution) -> str:
+def _new_code(asked: _Asked, execution: Execution) -> str:
     """Why nothing was known of a cell's code: it is new, or what of it changed."""
-    earlier = session.store.earlier_source(execution.cell_id, execution.name, execution.execution_id)
+    earlier = asked.store.earlier_source(execution.cell_id, execution.name, execution.execution_id)
     change = code_change(earlier, execution.source) if earlier is not None else None
     return f"ran because its code changed: {change}" if change else "ran: nothing was kept of this code before"
 

@@ -26,7 +26,7 @@ _THREADS = 2
 # Bytes from which a file is mapped rather than read. A map of a file that somebody cuts short kills the process, so
 # only what takes time to read is mapped, and all files are write-protected.
 _MAPPED = 32 << 20
-_READ_ONLY = 0o444
+_READ_ONLY = 0o400
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = ".writing-"
 

@@ -82,7 +82,7 @@ def _changed(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> st
         return f"{name} changed from {_article(before.get('type'))} to {_article(now.get('type'))}"
     if before.get("preview") is not None and now.get("preview") is not None:
         return f"{name} changed from {before['preview']} to {now['preview']}"
-    if before.get("columns") and now.get("columns"):
+    if before.get("columns") and now.get("columns") and _rows(before) == _rows(now):
         told = _columns(name, before["columns"], now["columns"])
         if told:
             return told
@@ -92,6 +92,11 @@ def _changed(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> st
         told = code_change(before["source"], now["source"])
         return f"{before['type']} {name} changed: {told}" if told else f"{name} changed"
     return f"{name} changed"
+
+
+def _rows(about: Mapping[str, Any]) -> str:
+    """The number of rows, as a shape tells it."""
+    return str(about.get("shape", "")).strip("()").partition(",")[0]
 
 
 def _columns(name: str, before: Mapping[str, str], now: Mapping[str, str]) -> str | None:

@@ -10,13 +10,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
 from mlmagic.analysis import CodeFacts
-from mlmagic.analysis.sets import code_uses_sets, text_uses_sets
+from mlmagic.analysis.undetermined import compiled, seeds_nothing, uses_sets
 from mlmagic.capture import environment, native
 from mlmagic.capture.behind import codes_behind, module_code, module_codes
 from mlmagic.capture.environment import HASH_SEED, hash_seed
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 _NATIVE_READS = ("read_parquet", "read_feather", "read_orc", "read_hdf", "scan_", "read_table", "open_dataset")
 _NATIVE_WRITES = ("to_parquet", "to_feather", "to_orc", "to_hdf", "sink_", "write_", "to_zarr", "savez")
-_UNSEEDED = re.compile(r"\bRandom\(\s*\)")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _WHERE = frozenset({"getcwd", "cwd", "abspath", "absolute", "resolve", "realpath"})
 
@@ -121,7 +121,7 @@ class Accountant:
             written={name: digest for name, digest in _of_kind(written, "file").items() if digest is not None},
             removed=tuple(name for name, digest in _of_kind(written, "file").items() if digest is None),
             made=tuple(sorted(map(self.outside.told, self.files.made))),
-            random_after=self._generators_after(),
+            random_after=self._generators_after(run),
             hows=hows,
             obstacles=tuple({str(found): found for found in obstacles}.values()),
         )
@@ -135,20 +135,28 @@ class Accountant:
 
     def _code(self, run: Running) -> Code:
         behind = CodeFacts.merged([run.behind, module_code(run.reach.modules)])
-        return Code(run.facts, behind, unseeded=bool(_UNSEEDED.search(run.cell.code)))
+        return Code(run.facts, behind, unseeded=any(map(seeds_nothing, self._codes(run))))
+
+    def _codes(self, run: Running) -> list[CodeType]:
+        """The cell's code and all that it could call of the notebook and of local modules."""
+        values = (self.namespace.get(name) for name in run.reach.reads)
+        own = compiled(run.cell.code)
+        return [*([own] if own is not None else []), *codes_behind(values), *module_codes(run.reach.modules)]
 
     def _uses_sets(self, run: Running, hows: Mapping[str, str]) -> bool:
         """Whether the order of a set, which differs from process to process, may have come into the results."""
-        values = (self.namespace.get(name) for name in run.reach.reads)
-        codes = (*codes_behind(values), *module_codes(run.reach.modules))
         kept = (self.names.entries[name].snapshot.hashed for name in hows if name in self.names.entries)
-        return any(kept) or text_uses_sets(run.cell.code) or any(map(code_uses_sets, codes))
+        return any(kept) or any(map(uses_sets, self._codes(run)))
 
-    def _generators_after(self) -> dict[str, str]:
-        """Generators that were advanced or seeded, also those seeded to the state in which they were."""
+    def _generators_after(self, run: Running) -> dict[str, str]:
+        """Generators that were advanced or seeded, also those seeded to the state in which they were.
+
+        Not those that nobody ever seeded and a package drew from while it was imported: each kernel has its own.
+        """
         found = {name: digest or "" for name, digest in _of_kind(self.outside.content_written, "random").items()}
         now = states() if self.random.seeded else {}
-        return {**{name: now[name] for name in self.random.seeded if name in now}, **found}
+        found = {**{name: now[name] for name in self.random.seeded if name in now}, **found}
+        return {name: found[name] for name in found if name not in run.drawn_by_import or name in self.random.seeds}
 
     def _environment(self, run: Running, hows: Mapping[str, str]) -> dict[str, str | None]:
         """Environment variables that strings in reach may name, there or not; the seed of hashes where sets matter."""
@@ -263,7 +271,7 @@ class Accountant:
 
     def _process(self, changed: set[str]) -> Iterator[Obstacle]:
         for kind, name in self.outside.content_written:
-            if kind == "environment":
+            if kind == "environment" and name not in self.files.set_by_import:
                 what = {environment.CWD: "the working folder", environment.IMPORT_PATH: "sys.path"}
                 yield Obstacle(f"it changes {what.get(name, f'the environment variable {name}')}")
             elif kind == "module" and name not in changed:

@@ -178,7 +178,7 @@ class Code:
 
     facts: CellFacts
     behind: CodeFacts
-    unseeded: bool = False  # the text makes a `Random()` that the system seeds
+    unseeded: bool = False  # it makes a generator that the system seeds
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -211,6 +211,8 @@ def obstacles_in_text(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obst
     if facts.star_imports:
         yield Obstacle("it has a star import", "name what it imports")
     yield from _changing(code, namespace)
+    if code.unseeded:
+        yield Obstacle("unseeded randomness (a random generator is made without a seed)", "give it a seed")
     asked = _ASKING & code.attributes
     if asked:
         yield Obstacle(f"it asks the file system ({sorted(asked)[0]})", "put the question into a cell of its own")
@@ -241,8 +243,6 @@ def _from_modules(code: Code, namespace: Mapping[str, Any]) -> Iterator[str]:
             yield f"{value.__module__}.{value.__name__}"
     if "getattr" in code.names and imported & _CHANGING_NAMES.keys():
         yield "getattr of a module"
-    if "random" in imported and "Random" in code.behind.attributes | code.behind.loads or code.unseeded:
-        yield "random.Random without a seed"
     for module in imported & _CHANGING_NAMES.keys():
         yield from (f"{module}.{name}" for name in _CHANGING_NAMES[module] & (code.attributes | code.facts.binds))
 

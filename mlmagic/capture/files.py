@@ -74,6 +74,8 @@ class FileWatch:
     processes, outside : set of str
         What started other processes (the package that did), and what else reached beyond files: the network,
         links, permissions.
+    set_by_import : set of str
+        Environment variables that packages set while they were imported.
     """
 
     def __init__(self, namespace: dict[str, Any], root: str, is_house: Callable[[int], bool]) -> None:
@@ -94,6 +96,7 @@ class FileWatch:
         self.made: set[str] = set()
         self.processes: set[str] = set()
         self.outside: set[str] = set()
+        self.set_by_import: set[str] = set()
         self._databases: dict[str, tuple[int, int]] = {}
         self._me = threading.get_ident()
         self._strangers: dict[int, bool] = {}
@@ -128,7 +131,8 @@ class FileWatch:
 
     def listed(self) -> set[str]:
         """Folders of data whose content was listed."""
-        return {path for path in self.folders if not _IGNORED.search(path) and not is_installed(path)}
+        scratch = {tempfile.gettempdir(), "/dev/shm"}  # where packages look for room
+        return {path for path in self.folders - scratch if not _IGNORED.search(path) and not is_installed(path)}
 
     def missed(self) -> set[str]:
         """Paths where the cell looked for data and found nothing."""
@@ -210,6 +214,14 @@ class FileWatch:
                         if os.path.isdir(path)
                         else self.absent.add(path)
                     )
+
+    def on_setting(self, args: tuple[Any, ...]) -> None:
+        """An environment variable is set; packages do so while they are imported."""
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+            frame = frame.f_back
+        if frame is not None:
+            self.set_by_import.add(os.fsdecode(args[0]))
 
     def on_outside(self, what: str) -> None:
         if self._use_counts():
@@ -307,6 +319,7 @@ _EVENTS: dict[str, Callable[[FileWatch, tuple[Any, ...]], None]] = {
     "os.fork": FileWatch.on_process,
     "os.forkpty": FileWatch.on_process,
     "os.mkdir": FileWatch.on_make_folder,
+    "os.putenv": FileWatch.on_setting,
 }
 
 

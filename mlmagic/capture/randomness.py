@@ -106,7 +106,7 @@ def dump(name: str) -> str | None:
 _ENTROPY = (
     ("os", "urandom"),
     ("random", "_urandom"),
-    ("numpy.random.bit_generator", "randbits"),
+    ("numpy.random", "default_rng"),
 )
 # Packages that draw names for messages and temporary files; what a cell computes does not depend on them.
 _NAMERS = frozenset("jupyter_client IPython ipykernel zmq comm ipywidgets tempfile multiprocessing joblib".split())
@@ -192,7 +192,8 @@ class RandomWatch:
         setattr(module, attribute, wrapper)
 
     def _on_entropy(self, name: str, args: tuple[Any, ...]) -> None:
-        if name not in self.entropy and not _is_bookkeeping(name):
+        seeded = name == "numpy.random.default_rng" and args and args[0] is not None
+        if not seeded and name not in self.entropy and not _is_bookkeeping(name):
             self.entropy.add(name)
 
     def _on_seed(self, sources: tuple[str, ...], args: tuple[Any, ...]) -> None:

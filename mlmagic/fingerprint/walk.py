@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import marshal
+import sys
 import types
 from collections import Counter
 from collections.abc import Iterable
@@ -68,6 +69,7 @@ class Walk:
         self._buffer = bytearray()
         self._seen: dict[int, int] = {}
         self._kept: list[object] = []  # identities are numbers of live objects only
+        self.asked = False  # an object was asked for its state, and may have made what it answered for us
         self._pure: dict[int, bytes | None] = {}
         self._stack: list[Any] = []
         self._visited = 0
@@ -83,10 +85,32 @@ class Walk:
             if self._visited > self.scope.limit:
                 self._opaque, self.complete = True, False
                 break
+        if self.asked:
+            self._forget_made()
         if self._opaque:
             return None
         self._flush()
         return str(self._hash.hexdigest())
+
+    def _forget_made(self) -> None:
+        """Take objects that exist only for this walk out of what the value occupies: their addresses are free again.
+
+        In the order of the visits, so that what a made container held is seen to be held by nobody, too.
+        """
+        kept, self._kept = self._kept, []
+        kept.reverse()
+        made, areas = set(), set()
+        nobody = [object()]
+        obj = nobody.pop()
+        alone = sys.getrefcount(obj)
+        while kept:
+            obj = kept.pop()
+            if sys.getrefcount(obj) == alone:
+                made.add(id(obj))
+                areas.add(_own_area(obj))
+        self.ids -= made
+        self.spans = [area for area in self.spans if area not in areas]
+        self.views = [area for area in self.views if area not in areas]
 
     def _visit(self, obj: Any) -> None:
         cls = type(obj)
@@ -378,6 +402,15 @@ class Walk:
 
 class Parts(list):  # type: ignore[type-arg]
     """A list made for the walk, of parts of an object: no object of the user's, so without an identity."""
+
+
+def _own_area(obj: object) -> tuple[int, int]:
+    """The memory that an array owns; an impossible one for anything else."""
+    numpy = loaded("numpy")
+    if numpy is None or not issubclass(type(obj), numpy.ndarray) or numpy.ndarray.base.__get__(obj) is not None:
+        return (-1, -1)
+    low, high = numpy.lib.array_utils.byte_bounds(obj)
+    return int(low), int(high)
 
 
 def _sorted(elements: list[Any], keys: list[bytes]) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from mlmagic.errors import StoreError
 from mlmagic.fingerprint import Snapshot, snapshot
 from mlmagic.records import Observation, Reuse
 from mlmagic.session.outputs import Outputs
+from mlmagic.session.project import Project
 from mlmagic.session.session import Session
 
 MODES = ("auto", "on", "off", "verify")
@@ -303,11 +305,11 @@ class _Swap(ast.NodeTransformer):
         return self._hooks.swap(node) if isinstance(node, ast.Module) else node
 
 
-def open_cache(session: Session) -> Cache:
-    """The cache of a session's project, signed with the user's key; with one of its own where that cannot be kept."""
+def open_cache(project: Project, tell: Callable[[str], None] = lambda line: None) -> Cache:
+    """The cache of a project, signed with the user's key; with one of its own where that cannot be kept."""
     try:
         key = user_key(key_path())
     except (OSError, StoreError) as error:
-        session.tell_once(f"the signing key cannot be kept ({error}): results are reused in this session only")
+        tell(f"results are reused in this session only: the signing key cannot be used ({error})")
         key = secrets.token_bytes(32)
-    return Cache(session.project.folder / "artifacts", session.project.root, key)
+    return Cache(project.folder / "artifacts", project.root, key)

@@ -65,13 +65,16 @@ class PickleSerializer:
 def _dump(group: Mapping[str, object], out: Output, links: Links) -> None:
     out.write(_MAGIC)
     pickler = (_Pickler if links.token_of is None else _LinkingPickler)(out, links)
-    pickler.dump(dict(group))
-    pickler.check_owners()
-    stream_end = out.position
-    rows = pickler.memory.write(out)
-    table_start = out.position
-    out.write(json.dumps({"rows": rows, "buffers": pickler.buffers}, separators=(",", ":")).encode())
-    out.write(_END.pack(stream_end, table_start))
+    try:
+        pickler.dump(dict(group))
+        pickler.check_owners()
+        stream_end = out.position
+        rows = pickler.memory.write(out)
+        table_start = out.position
+        out.write(json.dumps({"rows": rows, "buffers": pickler.buffers}, separators=(",", ":")).encode())
+        out.write(_END.pack(stream_end, table_start))
+    finally:
+        pickler.let_go()
 
 
 # -- words ---------------------------------------------------------------------------------------
@@ -123,6 +126,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             **dict.fromkeys(map(type, _SENTINELS), _reduce_sentinel),
             types.MappingProxyType: functools.partial(_reduce_proxy, super().reducer_override),
         }
+
+    def let_go(self) -> None:
+        """Drop every value: the pickler is part of a cycle, and would keep them until the collector comes by."""
+        self.clear_memo()
+        self.__dict__.clear()
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)

@@ -73,7 +73,9 @@ def _fill_value(dtype: Any, value: Any) -> Any:
 
     default = np.ma.default_fill_value(dtype)
     found = default if value is None else value
-    return Parts([np.asarray(found, dtype).tobytes() if not dtype.hasobject else found])
+    if dtype.hasobject:  # kept as an array of text or of objects, by the way it came about
+        return Parts(np.asarray(found, object).ravel().tolist())
+    return Parts([np.asarray(found, dtype).tobytes()])
 
 
 def dtype_token(dtype: Any) -> tuple[Any, ...]:

@@ -57,6 +57,7 @@ def write_search_tree(obj: Any, walk: Walk) -> None:
     """The tree that neighbours are found with; it counts what it was asked."""
     walk.packages.add("sklearn")
     walk.changeable(obj)
+    walk.asked = True
     state = list(obj.__getstate__())
     del state[_TREE_COUNTERS]
     walk.token("search tree", type(obj).__qualname__)

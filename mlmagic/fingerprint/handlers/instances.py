@@ -210,6 +210,7 @@ def write_packaged(obj: Any, walk: Walk) -> None:
     if cls in copyreg.dispatch_table or overrides & {"__reduce__", "__reduce_ex__"}:
         _write_reduced(obj, walk)
     elif "__getstate__" in overrides:
+        walk.asked = True
         with _unmarked(cls):
             state = obj.__getstate__()
         walk.children([*_layout(cls).content(obj), _unwrapped(state, obj, walk)])
@@ -238,6 +239,7 @@ def _caches(cls: type) -> set[str]:
 def _write_reduced(obj: Any, walk: Walk) -> None:
     """What pickle would store: constructor, arguments, state, items."""
     cls = type(obj)
+    walk.asked = True
     if module_of(cls) == "itertools" and sys.version_info >= (3, 12):
         raise UnknowableError("copying these warns")
     with _unmarked(cls):
