@@ -13,7 +13,8 @@ from benchmarks.table import Row, machine, markdown
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What tracking costs and reuse saves, as one table.")
+    about = "What tracking costs and reuse saves, as one table."
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=about)
     parser.add_argument("--save", metavar="FILE", help="write the table to this Markdown file, too")
     asked = parser.parse_args()
     rows: list[Row] = []

@@ -74,15 +74,15 @@ forest = RandomForestRegressor(25, min_samples_leaf=20, max_features=0.5, random
 forest.fit(X.head(60_000), y.head(60_000))
 round(forest.score(X_test, y_test), 3)
 # %% stability
-scores = cross_val_score(HistGradientBoostingRegressor(max_iter=60, random_state=0), X, y, cv=4, n_jobs=1)
+scores = cross_val_score(HistGradientBoostingRegressor(max_iter=80, random_state=0), X, y, cv=4, n_jobs=1)
 scores.round(4)
 # %% model
 LEARNING_RATE = 0.1
-model = HistGradientBoostingRegressor(learning_rate=LEARNING_RATE, max_iter=120, random_state=0)
+model = HistGradientBoostingRegressor(learning_rate=LEARNING_RATE, max_iter=160, random_state=0)
 model.fit(X, y)
 model
 # %% importance
-drops = permutation_importance(model, X_test.head(20_000), y_test.head(20_000), n_repeats=3, random_state=0)
+drops = permutation_importance(model, X_test.head(20_000), y_test.head(20_000), n_repeats=5, random_state=0)
 importance = pd.Series(drops.importances_mean, numeric).sort_values(ascending=False)
 importance
 # %% curves
@@ -103,14 +103,14 @@ EDIT = "LEARNING_RATE = 0.1", "LEARNING_RATE = 0.12"
 ORDINARY = (
     "shops_{part} = np.array([f'shop {{number}}' for number in range(50 + {part})])",
     "rng_{part} = np.random.default_rng(START + {part})",
-    "orders_{part} = pd.DataFrame({{'shop': shops_{part}[rng_{part}.integers(0, 50, 200_000)], "
-    "'price': rng_{part}.gamma(2.0, 10.0, 200_000), 'pieces': rng_{part}.integers(1, 9, 200_000)}})",
+    "orders_{part} = pd.DataFrame({{'shop': shops_{part}[rng_{part}.integers(0, 50, 300_000)], "
+    "'price': rng_{part}.gamma(2.0, 10.0, 300_000), 'pieces': rng_{part}.integers(1, 9, 300_000)}})",
     "print(orders_{part}.shape, START)",
     "orders_{part}.head()",
     "sums_{part} = orders_{part}.groupby('shop')[['price', 'pieces']].agg(['mean', 'std', 'median'])",
     "dearest_{part} = orders_{part}.sort_values(['shop', 'price'])",
     "total_{part} = orders_{part}.price.sum() + START",
-    "noise_{part} = rng_{part}.normal(size=(500, 300))\nspread_{part} = np.linalg.svd(noise_{part})[1] + START",
+    "noise_{part} = rng_{part}.normal(size=(1000, 300))\nspread_{part} = np.linalg.svd(noise_{part})[1] + START",
     "counts_{part} = {{shop: len(rows) for shop, rows in orders_{part}.groupby('shop')}}\nlen(counts_{part})",
 )
 ROUNDS = 4

@@ -27,12 +27,12 @@ def seeds_nothing(code: CodeType) -> bool:
     return _anywhere(code, _seeds_nothing)
 
 
-def compiled(source: str) -> CodeType | None:
-    """A cell's text as code; ``None`` where it is none."""
+def compiled(source: str) -> CodeType:
+    """A cell's text as code; empty where it is none."""
     try:
         code: CodeType = compile(source, "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except (SyntaxError, ValueError):
-        return None
+        return compile("", "<cell>", "exec")
     return code
 
 

@@ -245,7 +245,7 @@ def _explain(asked: _Asked, target: str | int | None) -> Reasons:
     executions = asked.executions()
     found = {row.execution_id: row for row in asked.store.reuses(asked.session_id)}
     last = {row.cell_id: row for row in executions}
-    chosen = [row for row in executions if last[row.cell_id] is row]
+    chosen = [row for row in executions if last[row.cell_id] is row or row.cell_id.startswith("h-")]
     if target is not None:
         chosen = _matching(str(target), executions)
     return Reasons(tuple(_reasons(asked, chosen, found)))

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
-from mlmagic.analysis import CodeFacts
 from mlmagic.analysis.undetermined import compiled, seeds_nothing, uses_sets
 from mlmagic.capture import environment, native
-from mlmagic.capture.behind import codes_behind, module_code, module_codes
+from mlmagic.capture.behind import facts_of, module_codes, written_here
 from mlmagic.capture.environment import HASH_SEED, hash_seed
 from mlmagic.capture.evidence import (
     Code,
@@ -31,6 +30,7 @@ from mlmagic.capture.evidence import (
     obstacles_in_text,
     obstacles_outside,
 )
+from mlmagic.capture.modules import is_fixed
 from mlmagic.capture.names import is_history
 from mlmagic.capture.randomness import states
 from mlmagic.config import is_secret
@@ -39,6 +39,7 @@ from mlmagic.fingerprint import signature
 if TYPE_CHECKING:
     from mlmagic.capture.files import FileWatch
     from mlmagic.capture.live import LiveWatch
+    from mlmagic.capture.modules import ModuleWatch
     from mlmagic.capture.names import Names
     from mlmagic.capture.outside import Outside
     from mlmagic.capture.packages import PackageSettings
@@ -61,6 +62,7 @@ class Accountant:
     outside: Outside
     settings: PackageSettings
     live: LiveWatch
+    modules: ModuleWatch
     namespace: Mapping[str, Any]
 
     def inputs(self, run: Running) -> Inputs:
@@ -105,6 +107,7 @@ class Accountant:
             *_ended(outcome),
             *self._values(run, inputs, hows),
             *self._text(run, outcome, hows, visible, changed),
+            *self._loaded_modules(run),
             *self._process(changed),
             *self._hidden(packages),
         ]
@@ -134,14 +137,13 @@ class Accountant:
     # -- what was read -----------------------------------------------------------------------
 
     def _code(self, run: Running) -> Code:
-        behind = CodeFacts.merged([run.behind, module_code(run.reach.modules)])
-        return Code(run.facts, behind, unseeded=any(map(seeds_nothing, self._codes(run))))
+        codes = self._codes(run)
+        return Code(run.facts, facts_of(codes[1:]), unseeded=any(map(seeds_nothing, codes)))
 
     def _codes(self, run: Running) -> list[CodeType]:
         """The cell's code and all that it could call of the notebook and of local modules."""
         values = (self.namespace.get(name) for name in run.reach.reads)
-        own = compiled(run.cell.code)
-        return [*([own] if own is not None else []), *codes_behind(values), *module_codes(run.reach.modules)]
+        return [compiled(run.cell.code), *written_here(values), *module_codes(run.reach.modules)]
 
     def _uses_sets(self, run: Running, hows: Mapping[str, str]) -> bool:
         """Whether the order of a set, which differs from process to process, may have come into the results."""
@@ -209,10 +211,10 @@ class Accountant:
     # -- what speaks against it --------------------------------------------------------------
 
     def _values(self, run: Running, inputs: Inputs, hows: Mapping[str, str]) -> Iterator[Obstacle]:
+        for name in sorted(filter(is_history, {*run.facts.loads, *inputs.variables})):
+            yield Obstacle(f"it reads IPython's {name}", "give the value a name")
         for name, digest in inputs.variables.items():
-            if is_history(name):
-                yield Obstacle(f"it reads IPython's {name}", "give the value a name")
-            elif digest is None:
+            if digest is None:
                 yield Obstacle(f"it reads {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
             elif run.entries[name].snapshot.fickle:
                 yield Obstacle(f"it reads {name}, which {_FICKLE}")
@@ -268,6 +270,16 @@ class Accountant:
                 and native.reaches(run.reach.packages, code.attributes)
             ):
                 yield Obstacle("it may write a file that could not be seen", "name the file in the cell")
+
+    def _loaded_modules(self, run: Running) -> Iterator[Obstacle]:
+        """Local modules that the cell loaded: whether it also changed them cannot be told where it could have."""
+        code = self._code(run)
+        reaching = {"setattr", "delattr", "vars"} & code.names or {"reload", "__dict__"} & code.attributes
+        stores = {path.partition(".")[0] for path in run.facts.effects | run.facts.last_effects}
+        for name, look in self.modules.looks.items():
+            module = loaded(name)
+            if look.new and (reaching or stores & run.facts.binds or module is None or not is_fixed(module)):
+                yield Obstacle(f"it loads the local module {name}, which can change", "import it in a cell of its own")
 
     def _process(self, changed: set[str]) -> Iterator[Obstacle]:
         for kind, name in self.outside.content_written:

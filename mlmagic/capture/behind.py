@@ -19,12 +19,13 @@ def code_reach(code: CodeType) -> CodeReach:
 
 def code_behind(values: Iterable[object]) -> CodeFacts:
     """What the text of functions and classes among `values` says, their names apart."""
-    return _merged(codes_behind(values))
+    return facts_of(codes_behind(values))
 
 
-def module_code(modules: Iterable[str]) -> CodeFacts:
-    """The facts of all functions and methods of local modules: any of them may be called."""
-    return _merged(module_codes(modules))
+def facts_of(codes: Iterable[CodeType]) -> CodeFacts:
+    """The facts of code any of which may run."""
+    facts = list(map(code_facts, codes))
+    return CodeFacts.merged(facts) if facts else CodeFacts()
 
 
 def codes_behind(values: Iterable[object]) -> Iterator[CodeType]:
@@ -38,6 +39,16 @@ def codes_behind(values: Iterable[object]) -> Iterator[CodeType]:
             kind = value if isinstance(value, type) else type(value)
             if kind.__module__ == "__main__":
                 yield from _methods(kind)
+
+
+def written_here(values: Iterable[object]) -> Iterator[CodeType]:
+    """The same without functions of packages, whose text is nobody's here."""
+    functions = (value.__func__ if isinstance(value, MethodType) else value for value in values)
+    return codes_behind(
+        value
+        for value in functions
+        if not isinstance(value, FunctionType) or value.__globals__.get("__name__") == "__main__"
+    )
 
 
 def module_codes(modules: Iterable[str]) -> Iterator[CodeType]:
@@ -59,8 +70,3 @@ def _methods(cls: type) -> Iterator[CodeType]:
     for part in vars(cls).values():
         if isinstance(part, FunctionType) and part.__globals__.get("__name__") == cls.__module__:
             yield part.__code__
-
-
-def _merged(codes: Iterable[CodeType]) -> CodeFacts:
-    facts = list(map(code_facts, codes))
-    return CodeFacts.merged(facts) if facts else CodeFacts()

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from mlmagic._optional import loaded
+from mlmagic.analysis import code_facts
 from mlmagic.fingerprint import UNKNOWN, Snapshot
 
 
@@ -162,3 +163,42 @@ def module_content(module: ModuleType) -> dict[str, Any]:
 
 def _is_members(key: str) -> bool:
     return key not in ("__dict__", "__weakref__", "__module__", "__doc__", "_abc_impl", "__slotnames__")
+
+
+_PARTS = (
+    FunctionType,
+    ModuleType,
+    property,
+    staticmethod,
+    classmethod,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    bool,
+    type(None),
+)
+
+
+def is_fixed(module: ModuleType) -> bool:
+    """Whether calling what a module defines leaves it as it is: functions, classes and constants, nothing to change."""
+    own = [value for name, value in vars(module).items() if not (name.startswith("__") and name.endswith("__"))]
+    classes = [value for value in own if isinstance(value, type)]
+    defined = [value for value in classes if value.__module__ == module.__name__]
+    members = [part for cls in defined for name, part in vars(cls).items() if _is_members(name)]
+    functions = [part for part in (*own, *members) if isinstance(part, FunctionType)]
+    return (
+        all(isinstance(value, (*_PARTS, type)) for value in own)
+        and all(isinstance(part, _PARTS) for part in members if not _is_slot(part))
+        and not any(_keeps_state(function) for function in functions)
+    )
+
+
+def _is_slot(part: object) -> bool:
+    return type(part) in (MemberDescriptorType, GetSetDescriptorType)
+
+
+def _keeps_state(function: FunctionType) -> bool:
+    changeable = [value for value in function.__defaults__ or () if not isinstance(value, _PARTS)]
+    return bool(function.__closure__ or changeable or vars(function) or code_facts(function.__code__).stores)

@@ -136,7 +136,7 @@ class Recorder:
         self._modules = ModuleWatch(self._names.look, self._local.is_local)
         self._files = files.FileWatch(namespace, str(root), self._live.is_house)
         self._accounts = Accountant(
-            self._names, self._files, self._random, self._outside, self._settings, self._live, namespace
+            self._names, self._files, self._random, self._outside, self._settings, self._live, self._modules, namespace
         )
         self._running: Running | None = None
         self.evidence: Evidence | None = None

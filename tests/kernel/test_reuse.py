@@ -80,19 +80,19 @@ def was_reused(reply: Reply) -> bool:
     return quiet_line(reply) is not None
 
 
-def shown(reply: Reply) -> list[tuple[str, Any]]:
-    """What the reader of a notebook sees of a cell, in order; without the quiet line, adjacent prints as one."""
-    outputs = reply.outputs[:-1] if was_reused(reply) else reply.outputs
-    seen: list[tuple[str, Any]] = []
-    for made in outputs:
+def shown(reply: Reply) -> list[Any]:
+    """What the reader of a notebook sees of a cell, in order, without the quiet line.
+
+    What is printed to the two streams between two displays is sent in any order.
+    """
+    seen: list[Any] = [{}]
+    for made in reply.outputs[:-1] if was_reused(reply) else reply.outputs:
         content = {key: part for key, part in made["content"].items() if key != "execution_count"}
-        if made["msg_type"] != "stream":
-            seen.append((made["msg_type"], content))
-        elif seen and seen[-1][0] == content["name"]:
-            seen[-1] = (content["name"], seen[-1][1] + content["text"])
+        if made["msg_type"] == "stream":
+            seen[-1][content["name"]] = seen[-1].get(content["name"], "") + content["text"]
         else:
-            seen.append((content["name"], content["text"]))
-    return seen
+            seen += [(made["msg_type"], content), {}]
+    return [part for part in seen if part]
 
 
 def why(kernel: Kernel, cell: str) -> str:
@@ -438,6 +438,7 @@ def test_what_the_cell_itself_says_wins_over_the_mode(kernel):
     computes(kernel, "%%track own\nown_word_ = [1]")  # nothing was kept of the others
     reuses(kernel, "%%track own --reuse\nown_word_ = [1]")
     computes(kernel, "%%track own --no-reuse\nown_word_ = [1]")
+    assert "--no-reuse" in why(kernel, "own")
     kernel.good("%reuse off")
     try:
         computes(kernel, "%%track own\nown_word_ = [1]")
@@ -497,6 +498,9 @@ def test_verifying_computes_every_hit_and_compares(alone):
         reply = computes(kernel, cell)
         assert reply.complaints == ""
     assert re.search(r"verified +\d hits? computed anew, 0 differences", kernel.good("%reuse").text)
+    computes(kernel, "%%track checked\nsure = [1, 2]")
+    computes(kernel, "%%track checked\nsure = [1, 2]")
+    assert "verif" in why(kernel, "checked")
 
 
 def test_verifying_says_what_a_hit_would_have_got_wrong(alone, tmp_path):
@@ -786,6 +790,8 @@ NOT_REUSED: dict[str, tuple[str, str, str, str]] = {
     ),
     "secret": ("", "api_key = 'NUMBER'", "it writes api_key, whose name says that it is secret", IN_ITS_OWN),
     "shown-live": ("", "(n for n in range(2))", f"it shows {LIVE} (generator)", "end its last line with ;"),
+    "descriptor": ("import os", "count_ = os.write(1, b'past every stream')", "", ""),
+    "original-stream": ("import sys", "count_ = sys.__stdout__.write('past our stream')", "", ""),
     "await": ("import asyncio", "slept_ = await asyncio.sleep(0, 5)", "it awaits", ""),
 }  # fmt: skip
 
@@ -795,7 +801,7 @@ def test_what_cannot_be_reused_runs_each_time_and_says_why(kernel, server, kind)
     before, cell, what, cure = NOT_REUSED[kind]
     if before:
         kernel.good(before.replace("SERVER", server))
-    for number in (0, 1, 1):
+    for number in (0, 1, 0):  # a cell that changes something changes it each time
         text = cell.replace("NUMBER", str(100 + number)).replace("PROJECT", repr(str(kernel.folder)))
         computes(kernel, f"%%track why-{kind}\n{text}")
     sentence = why(kernel, f"why-{kind}")

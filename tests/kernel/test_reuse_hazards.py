@@ -627,7 +627,6 @@ def test_two_kernels_at_once_do_not_disturb_each_other(tmp_path):
 # And it is a cache
 
 
-@pytest.mark.xfail(strict=False, reason="cells are not reused yet")
 @pytest.mark.parametrize(
     "cell",
     [
@@ -649,7 +648,6 @@ def test_what_may_be_reused_is(tmp_path, cell):
     assert reused(tmp_path, [*files, *runs(*setting, cell), Restart(killed=False), *runs(*setting, cell)])
 
 
-@pytest.mark.xfail(strict=False, reason="cells are not reused yet")
 def test_torch_tensors_hit(tmp_path):
     pytest.importorskip("torch")
     cells = ["import torch", "x = torch.arange(4.)", "y = x * 2\nw = x[1:]", "z = float(y.sum())"]
@@ -657,7 +655,6 @@ def test_torch_tensors_hit(tmp_path):
     assert reused(tmp_path, [*runs(*cells), Restart(killed=False), *runs(*cells)])
 
 
-@pytest.mark.xfail(strict=False, reason="cells are not reused yet")
 def test_another_layout_of_the_same_code_hits(tmp_path):
     other = "# a remark\n\ny  =  sum(range(1000))  # and another"
     assert reused(tmp_path, [Run("y = sum(range(1000))"), Restart(killed=False), Run(other)])

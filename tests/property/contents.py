@@ -190,7 +190,9 @@ class Account:
         self._line(path, f"{type(value).__name__} {_full_name(value)}")
         self.tell(f"{path}.bases", value.__bases__)
         members = {name: part for name, part in vars(value).items() if name not in _SYSTEM}
-        self._line(f"{path}.members", str(list(members)))
+        # Where slots are made before the other members, theirs is another place among them, and nothing else.
+        order = sorted if "__slots__" in members else list
+        self._line(f"{path}.members", str(order(members)))
         self._all(path, {name: part for name, part in members.items() if not isinstance(part, _DESCRIPTORS)})
 
     def _module(self, path: str, value: types.ModuleType) -> None:

@@ -49,7 +49,6 @@ def test_a_notebook_shows_and_leaves_what_it_would_without_mlmagic(seed, tmp_pat
 # Reuse happens at all
 
 
-@pytest.mark.xfail(strict=False, reason="cells are not reused yet")
 def test_many_cells_of_random_notebooks_are_reused(tmp_path):
     statuses: list[str] = []
     for seed in range(20):
@@ -60,7 +59,6 @@ def test_many_cells_of_random_notebooks_are_reused(tmp_path):
     assert statuses.count("reused") > 0.15 * len(statuses)
 
 
-@pytest.mark.xfail(strict=False, reason="cells are not reused yet")
 @pytest.mark.parametrize("reset", [False, True])
 def test_an_unchanged_notebook_is_reused_in_a_new_kernel(tmp_path, reset):
     cells = [
