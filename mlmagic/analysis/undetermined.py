@@ -27,6 +27,11 @@ def seeds_nothing(code: CodeType) -> bool:
     return _anywhere(code, _seeds_nothing)
 
 
+def writes_descriptor(code: CodeType) -> bool:
+    """Whether code calls `os.write`, past all streams."""
+    return _anywhere(code, _writes_descriptor)
+
+
 def compiled(source: str) -> CodeType:
     """A cell's text as code; empty where it is none."""
     try:
@@ -63,3 +68,11 @@ def _seeds_nothing(code: CodeType) -> bool:
         for step, after in pairwise(steps)
         if isinstance(step.argval, str)
     )
+
+
+@lru_cache(maxsize=10_000)
+def _writes_descriptor(code: CodeType) -> bool:
+    if not {"os", "write"} <= {*code.co_names}:
+        return False
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("PRECALL", "CACHE", "PUSH_NULL")]
+    return any(step.argval == "os" and after.argval == "write" for step, after in pairwise(steps))

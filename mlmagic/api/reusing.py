@@ -15,7 +15,7 @@ from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.records import BEFORE, Execution, Reuse
 from mlmagic.results import Result
 from mlmagic.session import Session, active, require
-from mlmagic.session.reuse import MODES, open_cache, spell
+from mlmagic.session.reuse import MODES, REFUSED, open_cache, spell
 from mlmagic.store import Store
 from mlmagic.views import tables
 
@@ -285,10 +285,12 @@ def _reason(asked: _Asked, execution: Execution, found: Reuse) -> Reason:
 def _sentence(asked: _Asked, execution: Execution, found: Reuse) -> str:
     if found.decision == "reused":
         return f"reused, saved {spell(found.saved)}: everything that it reads is as it was"
+    if found.unkept == REFUSED:
+        return "ran: its own line says --no-reuse"
     why = f"ran because {found.missed}" if found.missed else _new_code(asked, execution)
     if found.decision == "kept":
         return f"{why}; its results are kept"
-    cheap = (found.unkept or "").startswith(("computing it took", "it took only"))
+    cheap = (found.unkept or "").startswith(("computing it took", "it took only", "it only imports"))
     return f"{why}; {'not kept' if cheap else 'cannot be reused'}: {found.unkept}"
 
 

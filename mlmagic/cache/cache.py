@@ -7,9 +7,9 @@ import platform
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from mlmagic.cache import budget
@@ -29,6 +29,7 @@ from mlmagic.records import new_id
 OUTPUT_LIMIT = 1 << 20  # bytes of printed and shown output, beyond which a cell is not kept
 FILE_LIMIT = 256 << 20  # bytes of a written file that is kept beside the values
 DEFAULT_BUDGET = 5 << 30
+_LEFTOVER = 3600.0  # seconds after which a file that somebody was writing is nobody's any more
 _BUDGET_FILE = "budget"
 
 
@@ -74,6 +75,7 @@ class Cache:
         self._shelf = Shelf(folder / "traces", key)
         self.artifacts = ArtifactStore(folder / "values")
         self.rates = Rates()
+        self._used: int | None = None  # bytes of artifacts, by the last count and what came since
 
     # -- lookup ------------------------------------------------------------------------------
 
@@ -108,9 +110,12 @@ class Cache:
 
     # -- keeping -----------------------------------------------------------------------------
 
-    def keep(self, run: Finished, least_seconds: float | None = None) -> Keeping:
-        """Keep a run where that pays; `least_seconds` instead of the rule: keep whatever took at least as long."""
-        why = self._not_worth(run, least_seconds)
+    def keep(self, run: Finished, *, wanted: bool = True, least_seconds: float | None = None) -> Keeping:
+        """Keep a run where that pays.
+
+        `wanted`: the cell asks for it itself. `least_seconds` instead of the rule: keep whatever took at least as long.
+        """
+        why = self._not_worth(run, wanted, least_seconds)
         if why is not None:
             return Keeping(reason=why)
         started = time.perf_counter()
@@ -126,23 +131,30 @@ class Cache:
             )
         seconds = time.perf_counter() - started
         self.rates.learn(trace.nbytes, seconds - kept.load_seconds, kept.load_seconds)
-        if self._bytes_kept() > self.budget:
+        self._used = self._bytes_kept() if self._used is None else self._used + trace.nbytes
+        if self._used > self.budget:
             budget.trim(self._shelf, self.artifacts, self.budget)
+            self.artifacts.remove_leftovers(older_than=_LEFTOVER)
+            self._used = None
         return Keeping(trace, seconds=seconds)
 
-    def _not_worth(self, run: Finished, least_seconds: float | None) -> str | None:
+    def _not_worth(self, run: Finished, wanted: bool, least_seconds: float | None) -> str | None:
         if run.evidence.obstacles:
             return str(run.evidence.obstacles[0])
         if sum(len(str(output)) for output in run.outputs) > OUTPUT_LIMIT:
             return "its output is larger than 1 MB"
         if least_seconds is not None:
             return None if run.seconds >= least_seconds else f"it took only {run.seconds:.3f} s"
-        hows = run.evidence.hows
-        sizes = [size(run.snapshots[name]) for name, how in hows.items() if how != "delete"]
-        cost = self.rates.cost(sum(nbytes for nbytes, _ in sizes), sum(objects for _, objects in sizes))
-        if run.seconds < cost:
-            return f"computing it took {_seconds(run.seconds)}, keeping and loading would take about {_seconds(cost)}"
-        return None
+        kept = [name for name, how in run.evidence.hows.items() if how != "delete"]
+        if kept and not run.shown and all(_is_definition(run.namespace[name]) for name in kept):
+            return "it only imports and defines"
+        sizes = [size(run.snapshots[name]) for name in kept]
+        keep, load = self.rates.costs(sum(nbytes for nbytes, _ in sizes), sum(objects for _, objects in sizes))
+        if self.rates.pays(run.seconds, keep, load, wanted=wanted):
+            return None
+        also = "" if wanted else " (%%track keeps what takes longer)"
+        took, would = _seconds(run.seconds), _seconds(keep + load)
+        return f"computing it took {took}, keeping and loading would take about {would}{also}"
 
     def _trace(self, run: Finished, kept: Kept, started: float) -> Trace:
         evidence, inputs = run.evidence, run.inputs
@@ -174,6 +186,7 @@ class Cache:
             modules={name: self._module(name, content) for name, content in evidence.modules.items()},
             packages=packages,
             settings={name: run.setting(name) or "" for name in evidence.packages},
+            fresh=tuple(sorted(evidence.packages & evidence.loaded)),
             environment=evidence.environment,
             folder=evidence.folder,
             hows=evidence.hows,
@@ -244,10 +257,9 @@ class Cache:
     def clear(self) -> int:
         """Forget all kept results; returns the bytes freed."""
         freed = self.kept()[1]
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder / "traces")
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self._folder / "values")
+        for folder in ("traces", "values"):
+            shutil.rmtree(self._folder / folder, ignore_errors=True)  # another kernel may be keeping something
+        self._used = None
         return freed
 
     def kept(self) -> tuple[int, int]:
@@ -256,6 +268,10 @@ class Cache:
 
     def _bytes_kept(self) -> int:
         return sum(nbytes for _, nbytes, _ in self.artifacts.entries())
+
+
+def _is_definition(value: object) -> bool:
+    return isinstance(value, (ModuleType, FunctionType, BuiltinFunctionType, type))
 
 
 def _known(contents: Mapping[str, str | None]) -> dict[str, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,17 @@ class Difference:
         ``sharing``.
     name : str
         Which one.
-    text : str
-        The whole of it as a clause: "n changed from 1 to 2".
+    told : str or callable
+        The whole of it as a clause, "n changed from 1 to 2", or what makes it: that may take a look at the values.
     """
 
     kind: str
     name: str
-    text: str
+    told: str | Callable[[], str]
+
+    @property
+    def text(self) -> str:
+        return self.told if isinstance(self.told, str) else self.told()
 
 
 def differences(trace: Trace, now: Present) -> Iterator[Difference]:
@@ -68,12 +73,16 @@ def _variables(trace: Trace, now: Present) -> Iterator[Difference]:
         elif name not in trace.variables:
             yield Difference("variable", name, f"{name} is there now, and was not")
         elif found is None or before != found:
-            yield Difference("variable", name, _changed(name, trace.details.get(name, {}), now.details(name)))
+            yield Difference("variable", name, partial(_told, name, trace, now))
     for name, before in trace.also.items():
         if now.variable(name) != before:
             yield Difference("variable", name, f"{name} changed")
     if inputs.sharing is None or trace.sharing != inputs.sharing:
         yield Difference("sharing", "", "its inputs share parts with each other in another way")
+
+
+def _told(name: str, trace: Trace, now: Present) -> str:
+    return _changed(name, trace.details.get(name, {}), now.details(name))
 
 
 def _changed(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -125,10 +134,11 @@ def code_change(before: str, now: str) -> str | None:
     for kind, start, end, low, high in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "replace":
             return f"line {low + 1} from `{old[start].strip()}` to `{new[low].strip()}`"
-        if kind == "delete" and any(line.strip() for line in old[start:end]):
-            return f"line {start + 1} is gone: `{next(line for line in old[start:end] if line.strip()).strip()}`"
-        if kind == "insert" and any(line.strip() for line in new[low:high]):
-            return f"line {low + 1} is new: `{next(line for line in new[low:high] if line.strip()).strip()}`"
+        lines, what = (old, "gone") if kind == "delete" else (new, "new")
+        numbers = range(start, end) if kind == "delete" else range(low, high)
+        number = next((number for number in numbers if lines[number].strip()), None)
+        if kind != "equal" and number is not None:
+            return f"line {number + 1} is {what}: `{lines[number].strip()}`"
     return None
 
 
@@ -144,11 +154,13 @@ def _packages(trace: Trace, now: Present) -> Iterator[Difference]:
     if trace.python != platform.python_version():
         yield Difference("package", "python", f"Python changed from {trace.python} to {platform.python_version()}")
     for name, before in trace.packages.items():
-        found = version(name)
-        if found != before:
-            yield Difference("package", name, f"package {name} changed from {before} to {found or 'not installed'}")
+        installed = version(name)
+        if installed != before:
+            told = f"package {name} changed from {before} to {installed or 'not installed'}"
+            yield Difference("package", name, told)
     for name, before in trace.settings.items():
-        if now.setting(name) != before:
+        found = now.setting(name)
+        if found != before and not (name in trace.fresh and found == ""):  # importing it gives what it had then
             yield Difference("setting", name, f"settings of {name} changed")
 
 

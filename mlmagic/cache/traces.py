@@ -55,6 +55,8 @@ class Trace:
         Local module -> content, path of its source, content of that file.
     packages, settings : mapping
         Package -> version; package -> digest of its settings.
+    fresh : tuple of str
+        Packages that the run itself loaded: their settings are those that they come with.
     hows, fingerprints : mapping
         Variable it wrote -> how; -> fingerprint afterwards.
     written : mapping
@@ -86,6 +88,7 @@ class Trace:
     modules: Mapping[str, tuple[str, str, str]] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    fresh: tuple[str, ...] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)
     folder: str | None = None
     hows: Mapping[str, str] = field(default_factory=dict)
@@ -130,7 +133,7 @@ def decode(payload: bytes) -> Trace | None:
     if found.get("format") != FORMAT or found.keys() != {part.name for part in fields(Trace)}:
         return None
     found["groups"] = tuple(Group(**{**group, "names": tuple(group["names"])}) for group in found["groups"])
-    for name in ("absent", "removed", "made", "outputs"):
+    for name in ("absent", "removed", "made", "outputs", "fresh"):
         found[name] = tuple(found[name])
     return Trace(**found)
 

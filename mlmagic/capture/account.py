@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
-from mlmagic.analysis.undetermined import compiled, seeds_nothing, uses_sets
+from mlmagic.analysis.undetermined import compiled, seeds_nothing, uses_sets, writes_descriptor
 from mlmagic.capture import environment, native
 from mlmagic.capture.behind import facts_of, module_codes, written_here
 from mlmagic.capture.environment import HASH_SEED, hash_seed
@@ -105,10 +105,10 @@ class Accountant:
         packages = self._packages(run)
         obstacles = [
             *_ended(outcome),
+            *self._process(changed),
             *self._values(run, inputs, hows),
             *self._text(run, outcome, hows, visible, changed),
             *self._loaded_modules(run),
-            *self._process(changed),
             *self._hidden(packages),
         ]
         return Evidence(
@@ -119,6 +119,7 @@ class Accountant:
             random={name: self.random.before[name] for name in self._drawn_from(run)},
             modules=_of_kind(read, "module"),
             packages=packages,
+            loaded=packages - run.loaded,
             environment=self._environment(run, hows),
             folder=self._folder(self._code(run)),
             written={name: digest for name, digest in _of_kind(written, "file").items() if digest is not None},
@@ -138,7 +139,8 @@ class Accountant:
 
     def _code(self, run: Running) -> Code:
         codes = self._codes(run)
-        return Code(run.facts, facts_of(codes[1:]), unseeded=any(map(seeds_nothing, codes)))
+        unseeded, unseen = any(map(seeds_nothing, codes)), any(map(writes_descriptor, codes))
+        return Code(run.facts, facts_of(codes[1:]), unseeded, unseen)
 
     def _codes(self, run: Running) -> list[CodeType]:
         """The cell's code and all that it could call of the notebook and of local modules."""
@@ -211,11 +213,13 @@ class Accountant:
     # -- what speaks against it --------------------------------------------------------------
 
     def _values(self, run: Running, inputs: Inputs, hows: Mapping[str, str]) -> Iterator[Obstacle]:
+        if run.reach.dynamic:
+            yield Obstacle("it runs code made at run time (exec, eval, globals)")
         for name in sorted(filter(is_history, {*run.facts.loads, *inputs.variables})):
             yield Obstacle(f"it reads IPython's {name}", "give the value a name")
         for name, digest in inputs.variables.items():
             if digest is None:
-                yield Obstacle(f"it reads {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
+                yield _opaque("reads", name, self.namespace.get(name))
             elif run.entries[name].snapshot.fickle:
                 yield Obstacle(f"it reads {name}, which {_FICKLE}")
         if inputs.sharing is None and None not in inputs.variables.values():
@@ -225,8 +229,6 @@ class Accountant:
                 yield from self._result(name)
         if run.reach.environment and not self._asked(run):
             yield Obstacle("it asks for environment variables by names that are not in its text")
-        if run.reach.dynamic:
-            yield Obstacle("it runs code made at run time (exec, eval, globals)")
 
     def _result(self, name: str) -> Iterator[Obstacle]:
         """What speaks against keeping a variable that the cell wrote."""
@@ -234,7 +236,7 @@ class Accountant:
         if is_secret(name):
             yield Obstacle(f"it writes {name}, whose name says that it is secret", "write it in a cell of its own")
         elif entry is None or entry.snapshot.opaque:
-            yield Obstacle(f"it writes {name}, a live or opaque value ({_kind(self.namespace.get(name))})")
+            yield _opaque("writes", name, self.namespace.get(name))
         elif entry.snapshot.fickle:
             yield Obstacle(f"it writes {name}, which {_FICKLE}")
 
@@ -247,7 +249,7 @@ class Accountant:
         yield from self._files(run, code)
         seen = visible or bool(hows or self.outside.content_written)
         settled = self.settings.known() - changed
-        yield from dropped_calls(code, outcome.displayed, self.namespace, set(hows), seen, settled)
+        yield from dropped_calls(code, outcome.displayed, self.namespace, set(hows), seen, settled, changed)
 
     def _reached_out(self, code: Code) -> list[Obstacle]:
         found = obstacles_outside(self.files.processes, self.files.outside, self.random.entropy, code)
@@ -335,5 +337,7 @@ def _uses(attributes: frozenset[str], words: tuple[str, ...]) -> bool:
     return any(name.startswith(words) for name in attributes)
 
 
-def _kind(value: object) -> str:
-    return type(value).__qualname__
+def _opaque(does: str, name: str, value: object) -> Obstacle:
+    kind = type(value).__qualname__
+    cure = "make a list of it" if kind in ("generator", "map", "filter", "zip") else "keep it in a cell of its own"
+    return Obstacle(f"it {does} {name}, a live or opaque value ({kind})", cure)

@@ -69,6 +69,8 @@ class Evidence:
         Local modules it reached -> content before it ran.
     packages : frozenset of str
         Installed packages that its code and values belong to.
+    loaded : frozenset of str
+        Those of them that were not loaded before.
     environment : mapping
         Environment variables it asked for.
     folder : str or None
@@ -90,6 +92,7 @@ class Evidence:
     random: Mapping[str, str] = field(default_factory=dict)
     modules: Mapping[str, str | None] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
+    loaded: frozenset[str] = frozenset()
     environment: Mapping[str, str | None] = field(default_factory=dict)
     folder: str | None = None
     written: Mapping[str, str | None] = field(default_factory=dict)
@@ -167,6 +170,7 @@ _NOW = frozenset({"now", "today"})  # what pandas and NumPy take for the clock's
 _DATES = frozenset({"Timestamp", "to_datetime", "datetime64", "date_range", "Period"})
 _ASKING = frozenset("exists isfile is_file isdir is_dir getsize".split())
 _INPUT = frozenset({"input", "getpass", "breakpoint", "raw_input"})
+_ORIGINAL_STREAMS = frozenset({"__stdout__", "__stderr__"})
 _IDENTITY = frozenset({"id", "hash"})
 _NETWORK = ("http://", "https://", "s3://", "gs://", "ftp://", "hf://", "abfs://", "azure://")
 _FILE_WORDS = ("read", "load", "open", "scan", "write", "save", "dump", "to_", "mkdir", "remove", "unlink", "rename")
@@ -179,6 +183,7 @@ class Code:
     facts: CellFacts
     behind: CodeFacts
     unseeded: bool = False  # it makes a generator that the system seeds
+    writes_unseen: bool = False  # it writes to a file descriptor
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -213,6 +218,9 @@ def obstacles_in_text(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obst
     yield from _changing(code, namespace)
     if code.unseeded:
         yield Obstacle("unseeded randomness (a random generator is made without a seed)", "give it a seed")
+    streams = _ORIGINAL_STREAMS & code.attributes
+    if streams or code.writes_unseen:
+        yield Obstacle(f"it prints where nobody sees it ({min(streams, default='os.write')})", "use print")
     asked = _ASKING & code.attributes
     if asked:
         yield Obstacle(f"it asks the file system ({sorted(asked)[0]})", "put the question into a cell of its own")
@@ -244,7 +252,7 @@ def _from_modules(code: Code, namespace: Mapping[str, Any]) -> Iterator[str]:
     if "getattr" in code.names and imported & _CHANGING_NAMES.keys():
         yield "getattr of a module"
     for module in imported & _CHANGING_NAMES.keys():
-        yield from (f"{module}.{name}" for name in _CHANGING_NAMES[module] & (code.attributes | code.facts.binds))
+        yield from (f"{module}.{name}" for name in _CHANGING_NAMES[module] & code.attributes)
 
 
 _FUNCTIONS = (type(len), FunctionType, type)
@@ -280,7 +288,13 @@ def _pool_is_alive() -> bool:
 
 
 def dropped_calls(
-    code: Code, shown: bool, namespace: Mapping[str, Any], written: set[str], visible: bool, settled: set[str]
+    code: Code,
+    shown: bool,
+    namespace: Mapping[str, Any],
+    written: set[str],
+    visible: bool,
+    settled: set[str],
+    changed: set[str],
 ) -> Iterator[Obstacle]:
     """Calls and stores whose effect nobody saw: their value is dropped, and nothing in sight has changed.
 
@@ -292,8 +306,8 @@ def dropped_calls(
         Variables that the cell changed.
     visible
         It printed, showed, drew or wrote files.
-    settled
-        Packages whose settings are known to be as before.
+    settled, changed
+        Packages whose settings are known to be as before; and those whose settings changed.
     """
     effects = code.facts.effects if shown else code.facts.effects | code.facts.last_effects
     for path in sorted(effects):
@@ -301,15 +315,18 @@ def dropped_calls(
         if root in written or root in code.facts.binds:
             continue
         value = namespace.get(root, getattr(builtins, root, None))
+        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] in changed:
+            continue  # told already
         if _is_hidden(path, value, visible, settled):
             yield Obstacle(f"{path}(…) drops its value and changed nothing in sight", "put it into a cell of its own")
 
 
 # Calls of the standard library whose effect is seen: files, lists, generators, time passing.
-_SEEN = frozenset("json pickle csv random heapq bisect pprint shutil gc copy zipfile tarfile gzip".split())
+_SEEN = frozenset("json pickle csv random heapq bisect pprint shutil gc copy zipfile tarfile gzip pathlib".split())
 _SEEN_CALLS = frozenset(
     "time.sleep os.makedirs os.mkdir os.remove os.unlink os.rename os.replace".split(),
 )
+_STREAMS = ("sys.stdout.", "sys.stderr.")
 
 
 def _is_hidden(path: str, value: Any, visible: bool, settled: set[str]) -> bool:
@@ -317,10 +334,11 @@ def _is_hidden(path: str, value: Any, visible: bool, settled: set[str]) -> bool:
         top = value.__name__.partition(".")[0]
         if top in sys.stdlib_module_names:
             call = f"{value.__name__}.{path.rpartition('.')[2]}"
-            return not (visible and (top in _SEEN or call in _SEEN_CALLS)) and call != "time.sleep"
+            seen = top in _SEEN or call in _SEEN_CALLS or path.startswith(_STREAMS)
+            return not (visible and seen) and call != "time.sleep"
         return top not in settled
     if isinstance(value, (FunctionType, type)):
         home = str(value.__module__).partition(".")[0]
-        if home not in ("__main__", "builtins"):
+        if home not in ("__main__", "builtins") and home not in _SEEN:
             return home not in settled and not visible
     return not visible

@@ -91,6 +91,7 @@ class PackageSettings:
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}
+        self._digests: dict[str, tuple[Any, str | None]] = {}  # package -> settings, their digest
 
     def look(self) -> tuple[set[str], set[str]]:
         """Packages whose settings changed since the last look, and those seen for the first time."""
@@ -117,11 +118,17 @@ class PackageSettings:
     def digest(self, name: str) -> str | None:
         """Digest of a package's settings as they are; ``""`` where they are not looked at, or it is not loaded."""
         settings = _SETTINGS.get(name)
+        if settings is None:
+            return ""
+        known, digest = self._digests.get(name, (None, None))
         try:
-            now = settings(None) if settings is not None else None
+            now = settings(known)
+            if now is None or now is known or bool(now == known):
+                return "" if now is None else digest
         except Exception:  # a half-imported package
             return None
-        return "" if now is None else fingerprint(now)
+        self._digests[name] = now, fingerprint(now)
+        return self._digests[name][1]
 
 
 def packages_behind(

@@ -85,6 +85,7 @@ class Running:
     clock: float = 0.0
     cpu_clock: float = 0.0
     inputs: Inputs | None = None  # where somebody asked for them
+    loaded: frozenset[str] = frozenset()  # packages that were loaded then
     unexplained: set[str] = field(default_factory=set)  # variables used without the text saying so
     drawn_by_import: set[str] = field(default_factory=set)
 
@@ -219,6 +220,7 @@ class Recorder:
         if run is None:
             raise RuntimeError("inputs() without begin()")
         run.inputs = self.last_inputs = run.inputs or self._accounts.inputs(run)
+        run.loaded = frozenset(name for name in list(sys.modules) if "." not in name)
         return run.inputs
 
     def present(self, details: Callable[[str, object], Mapping[str, Any]]) -> Present:

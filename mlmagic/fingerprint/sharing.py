@@ -61,7 +61,7 @@ def signature(values: Mapping[str, Any], snapshots: Mapping[str, Snapshot], scop
     changeable = {name: snapshots[name] for name in sorted(snapshots) if not snapshots[name].constant}
     if not all(seen.complete for seen in changeable.values()):
         return None
-    told: list[object] = _memory(list(changeable.values()))
+    told: list[object] = [*_memory(list(changeable.values()))]
     told += [(name, seen.orders) for name, seen in changeable.items() if seen.orders]
     for names in groups(changeable):
         if len(names) > 1:
@@ -72,12 +72,12 @@ def signature(values: Mapping[str, Any], snapshots: Mapping[str, Snapshot], scop
     return xxh3_128(repr(told).encode()).hexdigest() if told else ""
 
 
-def _memory(snapshots: Iterable[Snapshot]) -> list[object]:
+def _memory(snapshots: Iterable[Snapshot]) -> list[list[_Area]]:
     """How the plain views of some values lie in the memory that they have in common."""
     areas: list[_Area] = sorted(
         (low, high, number) for number, (low, high) in enumerate(area for seen in snapshots for area in seen.views)
     )
-    found: list[object] = []
+    found: list[list[_Area]] = []
     together: list[_Area] = []
     end = -1
     for area in [*areas, (1 << 70, 1 << 70, -1)]:
@@ -88,4 +88,4 @@ def _memory(snapshots: Iterable[Snapshot]) -> list[object]:
             together = []
         together.append(area)
         end = max(end, area[1]) if len(together) > 1 else area[1]
-    return found
+    return sorted(found, key=lambda run: min(number for _, _, number in run))  # not by address

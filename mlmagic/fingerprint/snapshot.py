@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import FunctionType
 
 from mlmagic.fingerprint.scope import DEFAULT_LIMIT, CodeReach, Scope
 from mlmagic.fingerprint.walk import SCALARS, Walk
@@ -114,6 +115,8 @@ def snapshot(obj: object, scope: Scope) -> Snapshot:
     """
     walk = Walk(scope)
     digest = walk.run(obj)
+    if isinstance(obj, (FunctionType, type)) and obj.__module__ != "__main__":
+        walk.orders, walk.hashed = [], False  # what a package's function keeps for itself; its version vouches for it
     return Snapshot(
         fingerprint=digest,
         constant=digest is not None

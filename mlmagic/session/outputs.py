@@ -94,12 +94,8 @@ class Outputs:
                 done = publish(data, metadata, *args, **kwargs)
             finally:
                 self._publishing -= 1
-            event = {
-                "kind": "display",
-                "transient": _plain(kwargs.get("transient") or {}),
-                "update": bool(kwargs.get("update")),
-            }
-            self._show(event, data, metadata)
+            event = {"kind": "display", "update": bool(kwargs.get("update"))}
+            self._show(event, data=data, metadata=metadata, transient=kwargs.get("transient"))
             return done
 
         return publishing
@@ -118,7 +114,7 @@ class Outputs:
 
     def _result(self, write: Callable[..., Any]) -> Callable[..., Any]:
         def writing(data: Any, metadata: Any = None) -> Any:
-            self._show({"kind": "result"}, data, metadata)
+            self._show({"kind": "result"}, data=data, metadata=metadata)
             return write(data, metadata)
 
         return writing
@@ -130,12 +126,12 @@ class Outputs:
 
         return counted
 
-    def _show(self, event: Event, data: Any, metadata: Any) -> None:
-        if _LIVE in (data or {}):
+    def _show(self, event: Event, **parts: Any) -> None:
+        if _LIVE in (parts["data"] or {}):
             self.problem = "it shows a widget, which is live"
             return
         try:
-            event |= {"data": _plain(data or {}), "metadata": _plain(metadata or {})}
+            event |= {name: _plain(part or {}) for name, part in parts.items()}
         except TypeError as error:
             self.problem = f"what it shows cannot be kept ({error})"
             return
@@ -175,7 +171,7 @@ class Outputs:
             hook.finish_displayhook()
 
 
-_BYTES = "__base64__"
+_BYTES, _AS_IT_IS = "__base64__", "__dict__"  # what stands for bytes; a dict that happens to have such a key
 
 
 def _plain(value: Any) -> Any:
@@ -185,7 +181,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return {_BYTES: base64.b64encode(value).decode()}
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        plain = {str(key): _plain(part) for key, part in value.items()}
+        return {_AS_IT_IS: plain} if plain.keys() & {_BYTES, _AS_IT_IS} else plain
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     raise TypeError(type(value).__qualname__)
@@ -196,5 +193,7 @@ def _rich(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.keys() == {_BYTES}:
             return base64.b64decode(value[_BYTES])
+        if value.keys() == {_AS_IT_IS}:
+            return {key: _rich(part) for key, part in value[_AS_IT_IS].items()}
         return {key: _rich(part) for key, part in value.items()}
     return [_rich(part) for part in value] if isinstance(value, (list, tuple)) else value

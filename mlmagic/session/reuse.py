@@ -26,6 +26,7 @@ from mlmagic.session.project import Project
 from mlmagic.session.session import Session
 
 MODES = ("auto", "on", "off", "verify")
+REFUSED = "its own --no-reuse"
 
 _restoring: ReuseHooks | None = None  # whose hit the running cell is to be
 
@@ -46,6 +47,8 @@ class _Cell:
     started: float = 0.0
     load_seconds: float = 0.0
     done: bool = False  # the results are in place
+    refused: bool = False  # its own `--no-reuse`
+    wanted: bool = False  # asked for by its own line, not by the mode alone
 
 
 class ReuseHooks:
@@ -80,8 +83,9 @@ class ReuseHooks:
         """A cell begins; `tracked`: under ``%%track``; `asked`: what its own ``--reuse`` or ``--no-reuse`` says."""
         self._cell = None
         if not self._session.recorder.running or not self._takes_part(tracked, asked):
+            self._cell = _Cell(refused=True) if asked is False else None
             return
-        cell = self._cell = _Cell(started=time.perf_counter())
+        cell = self._cell = _Cell(started=time.perf_counter(), wanted=tracked or bool(asked))
         try:
             self._look_up(cell)
         except Exception as error:  # the cell runs as it would without us
@@ -184,6 +188,10 @@ class ReuseHooks:
         cell, self._cell = self._cell, None
         if cell is None or observation is None:
             return
+        if cell.refused:
+            seconds = observation.execution.seconds
+            self._session.decided(Reuse(observation.execution.execution_id, "not kept", None, REFUSED, seconds))
+            return
         try:
             if cell.done and cell.prepared is not None:
                 decision = self._reused(cell, cell.prepared.trace, observation)
@@ -218,10 +226,13 @@ class ReuseHooks:
             return Reuse(execution.execution_id, "not kept", missed, "it could not be recorded", execution.seconds)
         if cell.verifying is not None:
             self._verify(cell.verifying, observation, evidence)
-            return Reuse(execution.execution_id, "kept", None, None, execution.seconds)
+            return Reuse(
+                execution.execution_id, "kept", "%reuse verify computes every hit anew", None, execution.seconds
+            )
         if self._outputs.problem is not None:
             return Reuse(execution.execution_id, "not kept", missed, self._outputs.problem, execution.seconds)
-        keeping = self._cache.keep(self._finished(observation, evidence), self._session.settings.reuse_min_seconds)
+        least = self._session.settings.reuse_min_seconds
+        keeping = self._cache.keep(self._finished(observation, evidence), wanted=cell.wanted, least_seconds=least)
         return Reuse(
             execution.execution_id,
             "kept" if keeping.trace is not None else "not kept",

@@ -21,6 +21,13 @@ def write_estimator(obj: Any, walk: Walk) -> None:
     write_attributes(obj, walk, skip=_CLOCKS)
 
 
+@handles("sklearn.utils._bunch.Bunch")
+def write_bunch(obj: Any, walk: Walk) -> None:
+    """Without the warnings that it gives, which pickling drops."""
+    walk.packages.add("sklearn")
+    write_attributes(obj, walk, skip=frozenset({"_deprecated_key_to_warnings"}))
+
+
 @handles("sklearn.feature_extraction.text._VectorizerMixin")
 def write_vectorizer(obj: Any, walk: Walk) -> None:
     walk.packages.add("sklearn")

@@ -122,8 +122,11 @@ def write_multi_index(obj: Any, walk: Walk) -> None:
     attributes = _write_index_header(obj, walk)
     walk.token("levels", obj.nlevels, len(obj))
     walk.changeable(attributes.get("_names"), quiet=True)
-    levels = [obj.get_level_values(number)._data for number in range(obj.nlevels)]
-    walk.children([Parts(obj.names), *map(Column, levels)])
+    for codes in attributes["_codes"]:
+        _note_memory(codes, walk)
+    # The labels are made for the walk: told by a digest, so that nothing of them is taken for the index's own memory.
+    walk.copied([obj.get_level_values(number)._data for number in range(obj.nlevels)])
+    walk.children([Parts(obj.names)])
 
 
 @handles("pandas.Index", "pandas.core.indexes.base.Index")
@@ -210,11 +213,15 @@ def _write_masked(data: Any, mask: Any, walk: Walk) -> None:
     write_elements(kept, walk)
 
 
-def _write_numpy_header(array: Any, walk: Walk) -> None:
+def _note_memory(array: Any, walk: Walk) -> None:
     import numpy as np
 
     if array.size:
         walk.span(*np.lib.array_utils.byte_bounds(array))
+
+
+def _write_numpy_header(array: Any, walk: Walk) -> None:
+    _note_memory(array, walk)
     walk.token("column", dtype_token(array.dtype), array.shape)
 
 

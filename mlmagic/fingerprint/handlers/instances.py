@@ -249,7 +249,7 @@ def _write_reduced(obj: Any, walk: Walk) -> None:
         walk.token("global", made)
         return
     constructor, arguments, state, *items = (*made, None, None, None)[:5]
-    if module_of(cls) in _ITERATORS:
+    if module_of(cls) in _ITERATORS and hasattr(cls, "__next__"):
         arguments = _iterated(obj, arguments, walk)
     told = [constructor, Parts(part for part in arguments or () if part is not obj), _unwrapped(state, obj, walk)]
     told += [None if part is None else Parts(part) for part in items]
