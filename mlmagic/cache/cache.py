@@ -12,6 +12,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
+from mlmagic._optional import loaded
 from mlmagic.cache import budget
 from mlmagic.cache.artifacts import ArtifactStore
 from mlmagic.cache.decision import Difference, differences, nearest
@@ -22,6 +23,7 @@ from mlmagic.cache.serializers import UnstorableError
 from mlmagic.cache.traces import Shelf, Trace
 from mlmagic.cache.versions import versions
 from mlmagic.cache.worth import Rates, size
+from mlmagic.capture import Evidence
 from mlmagic.capture.evidence import Present
 from mlmagic.fingerprint import Scope, Snapshot, file_fingerprint
 from mlmagic.records import new_id
@@ -183,7 +185,7 @@ class Cache:
             folders=evidence.folders,
             random=evidence.random,
             seeds={name: run.seeds[name] for name in evidence.random if name in run.seeds},
-            modules={name: self._module(name, content) for name, content in evidence.modules.items()},
+            modules={name: self._module(name, content, evidence) for name, content in evidence.modules.items()},
             packages=packages,
             settings={name: run.setting(name) or "" for name in evidence.packages},
             fresh=tuple(sorted(evidence.packages & evidence.loaded)),
@@ -220,14 +222,16 @@ class Cache:
             raise UnstorableError(f"it writes {name}, which is larger than {FILE_LIMIT >> 20} MB")
         return self.artifacts.put_file(path).digest
 
-    def _module(self, name: str, content: str | None) -> tuple[str, str, str]:
-        import sys
-
-        path = getattr(sys.modules.get(name), "__file__", None)
+    def _module(self, name: str, content: str | None, evidence: Evidence) -> tuple[str, str, str]:
+        """Content, and source where the run itself loaded it: a file may have changed since an earlier loading."""
+        path = getattr(loaded(name), "__file__", None)
         if content is None or not isinstance(path, str):
             raise UnstorableError(f"the content of module {name} is not known")
-        source, _ = file_fingerprint(path)
-        return content, path, source or ""
+        fresh = name.partition(".")[0] in evidence.loaded
+        source = file_fingerprint(path)[0] if fresh else None
+        place = Path(path)
+        told = place.relative_to(self._root).as_posix() if place.is_relative_to(self._root) else path
+        return content, told, source or ""
 
     def _state(self, run: Finished, name: str) -> str:
         """The state itself: it is short, and so it is signed with the trace."""

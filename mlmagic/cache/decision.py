@@ -180,9 +180,12 @@ def _environment(trace: Trace, now: Present) -> Iterator[Difference]:
 def _modules(trace: Trace, now: Present) -> Iterator[Difference]:
     for name, (content, path, source) in trace.modules.items():
         found = now.module(name)
-        same = found == content if found is not None else file_fingerprint(now.root / path)[0] == source
+        same = (
+            found == content if found is not None else bool(source) and file_fingerprint(now.root / path)[0] == source
+        )
         if not same:
-            yield Difference("module", name, f"module {name} changed")
+            told = f"module {name} changed" if found is not None or source else f"module {name} is not loaded yet"
+            yield Difference("module", name, told)
 
 
 def _files(trace: Trace, now: Present) -> Iterator[Difference]:

@@ -21,6 +21,14 @@ OUT = "Out[]"  # stands among the names for the value that a cell showed; no var
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """The object that a name referred to before the run."""
+
+    identity: int
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A run that may be kept.
 
@@ -30,6 +38,8 @@ class Finished:
         The user's globals, as the run left them.
     snapshots : mapping
         Of every variable, as the run left it.
+    renamed : mapping
+        What the run bound anew or deleted -> what it referred to before.
     shown : tuple
         The value that became ``Out[n]``, alone; empty where there is none.
     states : mapping
@@ -43,6 +53,7 @@ class Finished:
     evidence: Evidence
     namespace: dict[str, Any]
     snapshots: Mapping[str, Snapshot]
+    renamed: Mapping[str, Earlier]
     scope: Scope
     outputs: tuple[Mapping[str, Any], ...]
     shown: tuple[Any, ...]
@@ -102,6 +113,7 @@ class Keeper:
         found = refs.references([self._seen[name] for name in names], existing, self._run.namespace)
         for name in self._changed & set(names):
             found.add(self._values[name], name)
+        self._refer_to_renamed(names, found)
         content = {**{name: self._values[name] for name in names}, **self._shells(names)}
         reasons: list[str] = []
         for serializer in candidates(content):
@@ -113,6 +125,15 @@ class Keeper:
                 kept.names |= found.names - self._changed
                 return
         raise UnstorableError(reasons[-1] if reasons else "no way of keeping it is known")
+
+    def _refer_to_renamed(self, names: Iterable[str], found: refs.References) -> None:
+        """After `a, b = b, a` the objects are those that were there, under other names."""
+        read = self._run.inputs.variables  # what the key does not hold might be anything when this is loaded
+        there = {earlier.identity: name for name, earlier in self._run.renamed.items() if name in read}
+        for name in set(names) - self._changed:
+            earlier = there.get(id(self._values[name])) if not self._seen[name].constant else None
+            if earlier is not None and self._run.renamed[earlier].fingerprint == self._seen[name].fingerprint:
+                found.add(self._values[name], earlier)
 
     def _shells(self, names: Iterable[str]) -> dict[str, Any]:
         """A shell of each changed object, one for all names of the same."""
@@ -137,7 +158,7 @@ class Keeper:
         existing: Mapping[str, Snapshot],
         kept: Kept,
     ) -> None:
-        links = self._links(found, self._run.namespace)
+        links = self._links(found, {})
         try:
             artifact = self._artifacts.put(lambda file: serializer.dump(content, file, links))
         except (UnstorableError, OSError):
@@ -148,10 +169,16 @@ class Keeper:
         kept.groups.append(Group(tuple(content), artifact.digest, artifact.nbytes, serializer.name))
         kept.nbytes += artifact.nbytes
 
-    def _links(self, found: refs.References, stand_ins: Mapping[str, Any]) -> Links:
+    def _links(self, found: refs.References, stand_ins: Mapping[int, Any]) -> Links:
+        """`stand_ins`: what takes the place of objects that the run changed, by their identity."""
         if not found:
             return Links(self._run.namespace)
-        return Links(self._run.namespace, found.token_of, lambda token: refs.resolve(token, stand_ins))
+
+        def value_of(token: str) -> object:
+            obj = found.object_of(token)
+            return stand_ins.get(id(obj), obj)
+
+        return Links(self._run.namespace, found.token_of, value_of)
 
     def _check(
         self,
@@ -163,7 +190,7 @@ class Keeper:
     ) -> float:
         """Load what was written into stand-ins and compare, sharing included; returns the seconds that loading took."""
         changed = self._shells(content)
-        stand_ins = {**self._run.namespace, **changed}
+        stand_ins = {id(self._values[name]): stand_in for name, stand_in in changed.items()}
         started = time.perf_counter()
         try:
             loaded = serializer.load(self._artifacts.map(digest), self._links(found, stand_ins))

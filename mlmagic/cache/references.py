@@ -24,7 +24,7 @@ class References:
 
     tokens: dict[int, str] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)  # variables that tokens begin with
-    _held: list[object] = field(default_factory=list)  # identities are numbers of live objects only
+    _objects: dict[str, object] = field(default_factory=dict)  # kept alive: identities are numbers of live objects only
 
     def __bool__(self) -> bool:
         return bool(self.tokens)
@@ -32,10 +32,13 @@ class References:
     def token_of(self, obj: object) -> str | None:
         return self.tokens.get(id(obj))
 
+    def object_of(self, token: str) -> object:
+        return self._objects[token]
+
     def add(self, obj: object, name: str, steps: Iterable[Step] = ()) -> None:
         self.tokens[id(obj)] = json.dumps([name, *steps])
         self.names.add(name)
-        self._held.append(obj)
+        self._objects[self.tokens[id(obj)]] = obj
 
 
 def references(

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
@@ -119,7 +119,7 @@ class Accountant:
             random={name: self.random.before[name] for name in self._drawn_from(run)},
             modules=_of_kind(read, "module"),
             packages=packages,
-            loaded=packages - run.loaded,
+            loaded=frozenset(name for name in list(sys.modules) if "." not in name) - run.loaded,
             environment=self._environment(run, hows),
             folder=self._folder(self._code(run)),
             written={name: digest for name, digest in _of_kind(written, "file").items() if digest is not None},
@@ -239,6 +239,10 @@ class Accountant:
             yield _opaque("writes", name, self.namespace.get(name))
         elif entry.snapshot.fickle:
             yield Obstacle(f"it writes {name}, which {_FICKLE}")
+        elif not isinstance(self.namespace.get(name), (FunctionType, ModuleType, type)):  # these are found by name
+            module = self.modules.sharing_with(entry.snapshot)
+            if module is not None:
+                yield Obstacle(f"it writes {name}, a part of which the local module {module} holds")
 
     def _text(
         self, run: Running, outcome: Outcome, hows: Mapping[str, str], visible: bool, changed: set[str]

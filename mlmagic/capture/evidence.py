@@ -70,7 +70,7 @@ class Evidence:
     packages : frozenset of str
         Installed packages that its code and values belong to.
     loaded : frozenset of str
-        Those of them that were not loaded before.
+        Modules and packages that it loaded, by their first name.
     environment : mapping
         Environment variables it asked for.
     folder : str or None

@@ -16,7 +16,7 @@ from typing import Any
 
 from mlmagic._optional import loaded
 from mlmagic.analysis import code_facts
-from mlmagic.fingerprint import UNKNOWN, Snapshot
+from mlmagic.fingerprint import UNKNOWN, Snapshot, share
 
 
 @lru_cache(maxsize=1)
@@ -132,6 +132,10 @@ class ModuleWatch:
     def content(self, name: str) -> str | None:
         """Fingerprint of a local module as it is now, ``None`` where it is not loaded."""
         return self._content(name).fingerprint if self._is_local(name) else None
+
+    def sharing_with(self, seen: Snapshot) -> str | None:
+        """A local module that holds a part of what was seen."""
+        return next((name for name, content in self._seen.items() if share(content, seen)), None)
 
     def _content(self, name: str) -> Snapshot:
         module = loaded(name)

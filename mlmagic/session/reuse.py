@@ -15,6 +15,7 @@ from typing import Any
 
 from mlmagic.cache import Cache, Finished, Found, Prepared, Trace
 from mlmagic.cache.details import details
+from mlmagic.cache.keeping import Earlier
 from mlmagic.cache.signing import user_key
 from mlmagic.capture import Evidence, Outcome, randomness
 from mlmagic.config import key_path
@@ -255,6 +256,7 @@ class ReuseHooks:
             evidence=evidence,
             namespace=self._session.namespace,
             snapshots=self._snapshots(evidence),
+            renamed={name: Earlier(*told) for name, told in recorder.renamed.items()},
             scope=recorder.scope,
             outputs=tuple(self._outputs.events),
             shown=(history[execution.execution_count],) if shown and execution.execution_count in history else (),
