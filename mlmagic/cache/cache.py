@@ -30,7 +30,7 @@ from mlmagic.records import new_id
 
 OUTPUT_LIMIT = 1 << 20  # bytes of printed and shown output, beyond which a cell is not kept
 FILE_LIMIT = 256 << 20  # bytes of a written file that is kept beside the values
-DEFAULT_BUDGET = 5 << 30
+DEFAULT_BUDGET = 5_000_000_000
 _LEFTOVER = 3600.0  # seconds after which a file that somebody was writing is nobody's any more
 _BUDGET_FILE = "budget"
 

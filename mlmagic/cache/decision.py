@@ -66,7 +66,7 @@ def nearest(traces: list[Trace], now: Present) -> tuple[Trace, list[Difference]]
 
 def _variables(trace: Trace, now: Present) -> Iterator[Difference]:
     inputs: Inputs = now.inputs
-    for name in trace.variables.keys() | inputs.variables.keys():
+    for name in sorted(trace.variables.keys() | inputs.variables.keys()):
         before, found = trace.variables.get(name), inputs.variables.get(name)
         if name not in inputs.variables:
             yield Difference("variable", name, f"{name} is not there")
@@ -180,9 +180,9 @@ def _environment(trace: Trace, now: Present) -> Iterator[Difference]:
 def _modules(trace: Trace, now: Present) -> Iterator[Difference]:
     for name, (content, path, source) in trace.modules.items():
         found = now.module(name)
-        same = (
-            found == content if found is not None else bool(source) and file_fingerprint(now.root / path)[0] == source
-        )
+        same = found == content
+        if found is None:
+            same = bool(source) and file_fingerprint(now.root / path)[0] == source
         if not same:
             told = f"module {name} changed" if found is not None or source else f"module {name} is not loaded yet"
             yield Difference("module", name, told)

@@ -27,9 +27,10 @@ class UnusableError(Exception):
 
 @dataclass(slots=True)
 class Prepared:
-    """Everything that a hit will put in place."""
+    """Everything that a hit will put in place, in `namespace`."""
 
     trace: Trace
+    namespace: dict[str, Any] = field(repr=False)
     bound: dict[str, Any] = field(default_factory=dict)
     content: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # name -> (the object there, its new content)
     deleted: list[str] = field(default_factory=list)
@@ -51,13 +52,13 @@ class Prepared:
         for name in self.trace.removed:
             (root / name).unlink(missing_ok=True)
 
-    def commit(self, namespace: dict[str, Any]) -> None:
+    def commit(self) -> None:
         """Put content, names and deletions in place; random state and outputs are the caller's."""
         for there, content in {id(there): (there, content) for there, content in self.content.values()}.values():
             become(there, content)
-        namespace.update(self.bound)
+        self.namespace.update(self.bound)
         for name in self.deleted:
-            namespace.pop(name, None)
+            self.namespace.pop(name, None)
 
 
 def prepare(
@@ -80,7 +81,7 @@ def prepare(
     UnusableError
         Something is missing, damaged or cannot be put in place here.
     """
-    made = Prepared(trace)
+    made = Prepared(trace, namespace)
     made.deleted = [name for name, how in trace.hows.items() if how == "delete"]
     try:
         for group in trace.groups:
@@ -131,6 +132,8 @@ def _check_places(made: Prepared, snapshots: Mapping[str, Snapshot], scope: Scop
     content has it, too.
     """
     written = made.trace.hows.keys()
+    if made.content:
+        snapshots = {**snapshots, **_shown_before(made.namespace, scope)}
     for name, (there, content) in made.content.items():
         why = obstacle(there, content)
         if why is not None:
@@ -145,6 +148,13 @@ def _check_places(made: Prepared, snapshots: Mapping[str, Snapshot], scope: Scop
         for other, seen in sharing:
             if not seen.complete or not seen.ids & before.ids <= after.ids or _same_memory(seen, before):
                 raise UnusableError(f"{other} shares a part of {name}, which the cell changes in place")
+
+
+def _shown_before(namespace: Mapping[str, Any], scope: Scope) -> dict[str, Snapshot]:
+    """Looks at what IPython's history holds: `Out[3]` may be a part of what is about to change."""
+    history = namespace.get("_oh")
+    values = history.items() if type(history) is dict else ()
+    return {f"Out[{number}]": snapshot(value, scope) for number, value in values}
 
 
 def _same_memory(one: Snapshot, other: Snapshot) -> bool:

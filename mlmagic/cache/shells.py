@@ -62,14 +62,18 @@ def shell(obj: Any) -> Any:
 def _instance(obj: Any, cls: type) -> Any:
     made: Any
     native: Any = native_base(cls)
+    refusal = f"it changes a {qualname_of(cls)} in place, whose content cannot be set from outside"
     if native in (list, dict, set):
         made = native.__new__(cls)
         fill: Any = {list: list.extend, dict: dict.update, set: set.update}[native]
         fill(made, obj)
     elif native is None and cls is not object and not issubclass(cls, type):
-        made = object.__new__(cls)
+        try:
+            made = object.__new__(cls)
+        except TypeError:  # only its own `__new__` may make one
+            raise UnstorableError(refusal) from None
     else:
-        raise UnstorableError(f"it changes a {qualname_of(cls)} in place, whose content cannot be set from outside")
+        raise UnstorableError(refusal)
     getter = dict_getter(cls)
     if getter is not None:
         getter.__get__(made).update(getter.__get__(obj))

@@ -143,7 +143,7 @@ class ReuseHooks:
             return
         prepared, trace = cell.prepared, cell.prepared.trace
         started = time.perf_counter()
-        prepared.commit(self._session.namespace)
+        prepared.commit()
         self._restore_randomness(trace)
         cell.done = True
         self._outputs.replay(trace.outputs, prepared.shown)

@@ -41,6 +41,7 @@ class Notebook:
         code: str,
         *reads: str,
         seconds: float = 9.0,
+        wanted: bool = True,
         least: float | None = None,
         outputs: tuple[dict[str, Any], ...] = (),
         shown: tuple[Any, ...] = (),
@@ -67,7 +68,7 @@ class Notebook:
             root=self.folder,
             setting=lambda package: "",
         )
-        return self.cache.keep(run, least)
+        return self.cache.keep(run, wanted=wanted, least_seconds=least)
 
     def restore(self, code: str, *reads: str) -> bool:
         """Put the results of `code` in place, if a kept run fits."""
@@ -77,7 +78,7 @@ class Notebook:
         if self.found.prepared is None:
             return False
         self.found.prepared.place_files(self.cache.artifacts, self.folder)
-        self.found.prepared.commit(self.namespace)
+        self.found.prepared.commit()
         self.shown = self.found.prepared.shown
         return True
 
