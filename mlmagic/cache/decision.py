@@ -197,6 +197,9 @@ def _files(trace: Trace, now: Present) -> Iterator[Difference]:
     for name in trace.absent:
         if os.path.lexists(now.root / name):
             yield Difference("file", name, f"file {name} is there now, and was not")
+    for name in trace.removed:
+        if not os.path.lexists(now.root / name):
+            yield Difference("file", name, f"file {name} is not there")
     for name, before in trace.folders.items():
         if listing(str(Path(now.root / name))) != before:
             yield Difference("folder", name, f"folder {name} holds other files")

@@ -25,7 +25,7 @@ class Earlier:
     """The object that a name referred to before the run."""
 
     identity: int
-    fingerprint: str | None
+    snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,18 @@ class Keeper:
         there = {earlier.identity: name for name, earlier in self._run.renamed.items() if name in read}
         for name in set(names) - self._changed:
             earlier = there.get(id(self._values[name])) if not self._seen[name].constant else None
-            if earlier is not None and self._run.renamed[earlier].fingerprint == self._seen[name].fingerprint:
+            if earlier and self._run.renamed[earlier].snapshot.fingerprint == self._seen[name].fingerprint:
                 found.add(self._values[name], earlier)
+        self._check_parts(names, found)
+
+    def _check_parts(self, names: Iterable[str], found: refs.References) -> None:
+        """Refuse values made of parts of what a name referred to before: that object is not there any more."""
+        for earlier, was in self._run.renamed.items():
+            for name in names:
+                seen = self._seen[name]
+                parts = (seen.ids & was.snapshot.ids) - (seen.quiet & was.snapshot.quiet)
+                if parts - found.tokens.keys():
+                    raise UnstorableError(f"{_told(name)} is made of parts of what {earlier} was before")
 
     def _shells(self, names: Iterable[str]) -> dict[str, Any]:
         """A shell of each changed object, one for all names of the same."""

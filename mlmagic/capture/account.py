@@ -35,6 +35,7 @@ from mlmagic.capture.names import is_history
 from mlmagic.capture.randomness import states
 from mlmagic.config import is_secret
 from mlmagic.fingerprint import signature
+from mlmagic.records import WriteHow
 
 if TYPE_CHECKING:
     from mlmagic.capture.files import FileWatch
@@ -92,12 +93,7 @@ class Accountant:
     def evidence(self, run: Running, outcome: Outcome, inputs: Inputs, visible: bool, changed: set[str]) -> Evidence:
         """Everything the run depended on and left behind; `visible`: it printed or showed something."""
         read, written = self.outside.content_read, self.outside.content_written
-        made = {
-            seen.name: seen for seen in run.ledger.versions.values() if seen.execution_id == run.ledger.execution_id
-        }
-        hows = {
-            made_id.name: run.ledger.how(made_id.version_id) for made_id in made.values() if made_id.kind == "variable"
-        }
+        hows = self._hows(run, inputs)
         # IPython's own names have versions only where somebody reads them; bound by the cell, they are its results.
         own = {name for name in run.facts.binds if is_history(name) and name in self.namespace}
         again = self._bound_again(run, hows)
@@ -106,7 +102,7 @@ class Accountant:
         obstacles = [
             *_ended(outcome),
             *self._process(changed),
-            *self._values(run, inputs, hows),
+            *self._values(run, inputs, hows, outcome.displayed),
             *self._text(run, outcome, hows, visible, changed),
             *self._loaded_modules(run),
             *self._hidden(packages),
@@ -129,6 +125,16 @@ class Accountant:
             hows=hows,
             obstacles=tuple({str(found): found for found in obstacles}.values()),
         )
+
+    def _hows(self, run: Running, inputs: Inputs) -> dict[str, WriteHow]:
+        """Variables that the cell wrote, and how.
+
+        Not those that only hold a part of what it changed: they change with it, whichever they are next time.
+        """
+        mine = run.ledger.execution_id
+        made = [seen for seen in run.ledger.versions.values() if seen.execution_id == mine and seen.kind == "variable"]
+        hows = {seen.name: run.ledger.how(seen.version_id) for seen in made}
+        return {name: how for name, how in hows.items() if how != "mutate" or name in inputs.variables}
 
     def setting(self, package: str) -> str | None:
         """What stands for a package's settings now; ``None``: nobody knows."""
@@ -212,7 +218,7 @@ class Accountant:
 
     # -- what speaks against it --------------------------------------------------------------
 
-    def _values(self, run: Running, inputs: Inputs, hows: Mapping[str, str]) -> Iterator[Obstacle]:
+    def _values(self, run: Running, inputs: Inputs, hows: Mapping[str, str], shown: bool) -> Iterator[Obstacle]:
         if run.reach.dynamic:
             yield Obstacle("it runs code made at run time (exec, eval, globals)")
         for name in sorted(filter(is_history, {*run.facts.loads, *inputs.variables})):
@@ -227,6 +233,9 @@ class Accountant:
         for name, how in hows.items():
             if how != "delete" and not is_history(name):
                 yield from self._result(name)
+        own = sorted(filter(is_history, hows))
+        if shown and own:
+            yield Obstacle(f"it binds IPython's {own[0]} and shows a value", "use another name")
         if run.reach.environment and not self._asked(run):
             yield Obstacle("it asks for environment variables by names that are not in its text")
 

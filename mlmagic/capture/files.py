@@ -174,6 +174,8 @@ class FileWatch:
         path = _in_folder(args[0], args[1] if len(args) > 1 else -1)
         use = self._use(path)
         if use is not None:
+            if not use.existed and not use.written:
+                self.absent.add(self._full(path))
             use.removed, use.written = True, False
             self._note_line()
 

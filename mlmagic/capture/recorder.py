@@ -142,8 +142,8 @@ class Recorder:
         self._running: Running | None = None
         self.evidence: Evidence | None = None
         self.last_inputs = Inputs("", {}, None)
-        # What the last cell bound anew or deleted -> identity and fingerprint of what was there.
-        self.renamed: dict[str, tuple[int, str | None]] = {}
+        # What the last cell bound anew or deleted -> identity of what was there, and the last look at it.
+        self.renamed: dict[str, tuple[int, Snapshot]] = {}
 
     # -- life --------------------------------------------------------------------------------
 
@@ -368,9 +368,11 @@ class Recorder:
         self._find_files(run, uses, ended_at)
         changed = self._find_package_effects(run, outcome)
         if run.inputs is not None:
-            written = {made.name for made in run.ledger.versions.values() if made.kind == "variable"}
-            found = {name: entry for name, entry in run.entries.items() if name in written}
-            self.renamed = {name: (entry.identity, entry.snapshot.fingerprint) for name, entry in found.items()}
+            self.renamed = {
+                name: (entry.identity, entry.snapshot)
+                for name, entry in run.entries.items()
+                if id(self.namespace.get(name)) != entry.identity
+            }
             self.evidence = self._accounts.evidence(run, outcome, run.inputs, visible, changed)
 
     def _repeat_outside(self, run: Running, repeated: Evidence, ended_at: float) -> None:

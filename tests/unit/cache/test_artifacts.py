@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mmap
 import os
 import subprocess
 import sys
@@ -67,13 +68,36 @@ def test_the_file_is_for_the_user_alone(store: ArtifactStore, tmp_path: Path) ->
     assert files(tmp_path)[0].stat().st_mode & 0o077 == 0
 
 
-def test_writing_to_a_map_never_reaches_the_file(store: ArtifactStore, tmp_path: Path) -> None:
-    digest = put(store, b"content").digest
+SMALL, LARGE = b"content", b"content" * (5 << 20)  # one is read, the other mapped
+
+
+@pytest.mark.parametrize(("content", "kind"), [(SMALL, bytearray), (LARGE, mmap.mmap)])
+def test_what_takes_time_to_read_is_mapped(store: ArtifactStore, content: bytes, kind: type) -> None:
+    assert type(store.map(put(store, content).digest).obj) is kind
+
+
+@pytest.mark.parametrize("content", [SMALL, LARGE])
+def test_what_is_written_to_a_view_never_reaches_the_file(store: ArtifactStore, tmp_path: Path, content: bytes) -> None:
+    digest = put(store, content).digest
     view = store.map(digest)
     view[0] = ord("X")
-    assert bytes(view) == b"Xontent"
-    assert bytes(store.map(digest)) == b"content"
-    assert bytes(fresh(tmp_path).map(digest)) == b"content"
+    assert bytes(view[:7]) == b"Xontent"
+    assert bytes(store.map(digest)) == content
+    assert bytes(fresh(tmp_path).map(digest)) == content
+
+
+@pytest.mark.parametrize("size", [0, 3, 4096])
+def test_a_read_artifact_is_cut_short_by_nobody(store: ArtifactStore, tmp_path: Path, size: int) -> None:
+    view = store.map(put(store, SMALL * 1000).digest)
+    (path,) = files(tmp_path)
+    path.chmod(0o600)
+    os.truncate(path, size)
+    assert bytes(view) == SMALL * 1000
+
+
+def test_the_file_is_protected_against_writing(store: ArtifactStore, tmp_path: Path) -> None:
+    put(store, SMALL)
+    assert files(tmp_path)[0].stat().st_mode & 0o222 == 0
 
 
 # -- damage ------------------------------------------------------------------------------------
@@ -292,11 +316,12 @@ def test_removed_bytes_are_missing(store: ArtifactStore) -> None:
         store.map(digest)
 
 
-def test_a_map_outlives_the_removal_of_its_file(store: ArtifactStore) -> None:
-    digest = put(store, b"content").digest
+@pytest.mark.parametrize("content", [SMALL, LARGE])
+def test_a_view_outlives_the_removal_of_its_file(store: ArtifactStore, content: bytes) -> None:
+    digest = put(store, content).digest
     view = store.map(digest)
     store.remove(digest)
-    assert bytes(view) == b"content"
+    assert bytes(view) == content
 
 
 def test_what_a_killed_kernel_left_is_removed_and_what_is_being_written_is_not(

@@ -189,6 +189,22 @@ def test_a_local_module_counts_by_content_loaded_or_not(tmp_path: Path) -> None:
 # The nearest
 
 
+def test_nobody_looks_at_values_before_a_difference_is_told() -> None:
+    asked: list[str] = []
+
+    def details(name: str) -> dict[str, Any]:
+        asked.append(name)
+        return {"preview": "2"}
+
+    old = trace(details={"x": {"preview": "1"}})
+    found = nearest([old, trace(python="3.1.4")], present(variables={"x": "two"}, details=details))
+    assert found is not None
+    assert found[0] is old
+    assert asked == []
+    assert [one.text for one in found[1]] == ["x changed from 1 to 2"]
+    assert asked == ["x"]
+
+
 def test_the_nearest_trace_is_the_one_with_the_fewest_differences() -> None:
     far = trace(trace_id="far", variables={"x": "two"}, also={"z": "other"}, python="3.1.4")
     near = trace(trace_id="near", variables={"x": "two"})

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from mlmagic.cache import Cache, Finished, Keeping
+from mlmagic.cache.keeping import Earlier
 from mlmagic.capture import Evidence, Inputs, Obstacle
 from mlmagic.fingerprint import file_fingerprint, fingerprint, signature, snapshot
 from tests.unit.cache.made import present, scope
 
 KEY = b"k" * 32
+ABSENT = object()
 
 
 class Notebook:
@@ -48,10 +50,13 @@ class Notebook:
         **evidence: Any,
     ) -> Keeping:
         """Run `code` and keep it, as a cell that reads `reads`."""
-        inputs, before = self.inputs(code, *reads), set(self.namespace)
+        inputs, before = self.inputs(code, *reads), dict(self.namespace)
+        earlier = {name: Earlier(id(before[name]), seen.fingerprint) for name, seen in self.snapshots().items()}
         exec(code, {"np": np, "threading": threading}, self.namespace)
-        hows: dict[str, Any] = {name: "bind" for name in self.namespace if name not in before}
-        hows |= dict.fromkeys(before - self.namespace.keys(), "delete") | evidence.pop("hows", {})
+        hows: dict[str, Any] = {
+            name: "bind" for name, value in self.namespace.items() if before.get(name, ABSENT) is not value
+        }
+        hows |= dict.fromkeys(before.keys() - self.namespace.keys(), "delete") | evidence.pop("hows", {})
         run = Finished(
             execution_id="e1",
             source=code,
@@ -60,6 +65,7 @@ class Notebook:
             evidence=Evidence(hows=hows, **evidence),
             namespace=self.namespace,
             snapshots=self.snapshots(),
+            renamed={name: found for name, found in earlier.items() if hows.get(name) in ("bind", "delete")},
             scope=self.scope,
             outputs=outputs,
             shown=shown,
@@ -139,6 +145,16 @@ def test_a_change_in_place_happens_in_place(book: Notebook) -> None:
     assert other.namespace["rows"] is rows
 
 
+def test_names_that_were_exchanged_refer_to_the_objects_that_are_there(book: Notebook) -> None:
+    book.namespace |= {"a": [1], "b": [2]}
+    assert book.keep("a, b = b, a", "a", "b").trace is not None
+    other = later(book, a=[1], b=[2])
+    one, two = other.namespace["a"], other.namespace["b"]
+    assert other.restore("a, b = b, a", "a", "b")
+    assert other.namespace["a"] is two
+    assert other.namespace["b"] is one
+
+
 def test_names_are_deleted(book: Notebook) -> None:
     book.namespace["x"] = 1
     book.keep("y = x\ndel x", "x")
@@ -199,9 +215,30 @@ def test_what_is_cheap_is_not_kept(book: Notebook) -> None:
     assert reason.startswith("computing it took 10 ms, keeping and loading would take about ")
 
 
+@pytest.mark.parametrize(("seconds", "kept"), [(0.1, False), (9.0, True)])
+def test_what_no_cell_asked_for_must_pay_many_times_over(book: Notebook, seconds: float, kept: bool) -> None:
+    code = "y = np.zeros(2_000_000)"
+    found = book.keep(code, seconds=seconds, wanted=False)
+    assert (found.trace is not None) is kept
+    assert kept or "(%%track keeps what takes longer)" in found.reason
+    assert book.keep(f"del y\n{code}", "y", seconds=0.1 if kept else seconds).trace is not None
+
+
+@pytest.mark.parametrize(("code", "seconds"), [("import json", 9.0), ("def f(): pass", 9.0), ("class C: pass", 9.0)])
+def test_imports_and_definitions_are_not_kept_by_the_rule(book: Notebook, code: str, seconds: float) -> None:
+    assert book.keep(code, seconds=seconds).reason == "it only imports and defines"
+
+
+def test_a_definition_beside_a_value_is_kept(book: Notebook) -> None:
+    assert "only imports" not in book.keep("def f(): pass\ny = 1").reason
+
+
+@pytest.mark.parametrize("wanted", [True, False])
 @pytest.mark.parametrize(("seconds", "kept"), [(0.5, True), (0.1, False)])
-def test_a_users_own_limit_takes_the_place_of_the_rule(book: Notebook, seconds: float, kept: bool) -> None:
-    found = book.keep("y = 1", seconds=seconds, least=0.3)
+def test_a_users_own_limit_takes_the_place_of_the_rule(
+    book: Notebook, seconds: float, kept: bool, wanted: bool
+) -> None:
+    found = book.keep("y = 1", seconds=seconds, wanted=wanted, least=0.3)
     assert (found.trace is not None) is kept
     assert kept or found.reason == "it took only 0.100 s"
 
@@ -308,7 +345,7 @@ def test_everything_can_be_forgotten_while_another_kernel_keeps_something(
 
 
 def test_a_budget_is_the_projects(book: Notebook) -> None:
-    assert book.cache.budget == 5 << 30
+    assert book.cache.budget == 5 * 10**9
     book.cache.set_budget(1000)
     assert later(book).cache.budget == 1000
 
@@ -317,7 +354,7 @@ def test_a_budget_is_the_projects(book: Notebook) -> None:
 def test_a_damaged_budget_is_the_first_one(book: Notebook, text: str) -> None:
     book.cache.set_budget(1000)
     (book.folder / "artifacts" / "budget").write_text(text)
-    assert book.cache.budget == 5 << 30
+    assert book.cache.budget == 5 * 10**9
 
 
 def test_a_lower_budget_is_kept_at_once_and_from_then_on(book: Notebook) -> None:

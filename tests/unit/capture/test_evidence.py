@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from mlmagic.analysis import CodeFacts, analyse
+from mlmagic.capture.behind import facts_of
 from mlmagic.capture.evidence import (
     Code,
     Obstacle,
@@ -134,6 +135,16 @@ def test_what_functions_do_counts_too(behind: dict[str, Any], words: str) -> Non
     assert any(words in found for found in in_text("y = f()", **behind))
 
 
+def test_a_clock_that_a_function_imports_is_named() -> None:
+    def stamp() -> float:
+        from time import time
+
+        return time()
+
+    found = obstacles_in_text(Code(analyse("y = stamp()"), facts_of([stamp.__code__])), NAMESPACE)
+    assert any("time.time" in str(one) for one in found)
+
+
 # The interpreter's events
 
 
@@ -175,11 +186,18 @@ def test_entropy_is_named_with_its_cure() -> None:
 # Calls whose effect nobody saw
 
 
-def dropped(text: str, shown: bool = False, visible: bool = False, written: frozenset[str] = frozenset()) -> list[str]:
+def dropped(
+    text: str,
+    shown: bool = False,
+    visible: bool = False,
+    written: frozenset[str] = frozenset(),
+    changed: frozenset[str] = frozenset(),
+) -> list[str]:
     package = types.ModuleType("some_package")
     settled = types.ModuleType("numpy.random")
     values = NAMESPACE | {"package": package, "settled": settled, "sys": sys}
-    return [str(found) for found in dropped_calls(code(text), shown, values, set(written), visible, {"numpy"})]
+    found = dropped_calls(code(text), shown, values, set(written), visible, {"numpy"}, set(changed))
+    return [str(obstacle) for obstacle in found]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +229,11 @@ def test_a_call_of_a_cell_that_showed_something_may_have_done_that(text: str) ->
 def test_a_call_on_a_package_is_hidden_whatever_was_printed() -> None:
     assert len(dropped("package.configure(1)", visible=True)) == 1
     assert dropped("settled.shuffle(rows)") == []  # its settings are known, and its state is watched
+
+
+def test_a_package_whose_settings_changed_is_not_told_twice() -> None:
+    assert dropped("package.configure(1)", changed=frozenset({"some_package"})) == []
+    assert len(dropped("package.configure(1)", changed=frozenset({"another"}))) == 1
 
 
 @pytest.mark.parametrize("text", ["sys.stdout.write('x')", "sys.stdout.flush()", "random.shuffle(rows)"])

@@ -104,14 +104,15 @@ def test_columns_that_were_loaded_do_not_share_writes(keep: Any) -> None:
     assert part.iloc[0, 0] == column[0] == 1
 
 
-def test_numbers_are_not_copied(keep: Any) -> None:
-    found = keep(pd.DataFrame({"a": np.arange(100_000), "b": np.arange(100_000.0)}))()
+@pytest.mark.parametrize(("rows", "owner_type"), [(100_000, bytearray), (2_500_000, mmap.mmap)])
+def test_numbers_are_not_copied_from_what_was_read_or_mapped(keep: Any, rows: int, owner_type: type) -> None:
+    found = keep(pd.DataFrame({"a": np.arange(rows), "b": np.arange(float(rows))}))()
     for block in found._mgr.blocks:
         owner = block.values
         while isinstance(owner, np.ndarray):
             assert not owner.flags.owndata
             owner = owner.base
-        assert isinstance(owner, mmap.mmap)
+        assert isinstance(owner, owner_type)
 
 
 @pytest.mark.parametrize(
