@@ -192,6 +192,7 @@ class Cache:
             environment=evidence.environment,
             folder=evidence.folder,
             hows=evidence.hows,
+            lost=evidence.lost,
             fingerprints=_known(
                 {name: run.snapshots[name].fingerprint for name in evidence.hows if name in run.snapshots}
             ),

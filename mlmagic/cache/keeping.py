@@ -152,12 +152,18 @@ class Keeper:
         return {name: shells[id(self._values[name])] for name in changed}
 
     def _existing(self, names: list[str]) -> dict[str, Snapshot]:
-        """Variables that the cell did not write and that share something with these."""
-        written = self._run.evidence.hows
+        """Variables that the cell did not write and that share something with these.
+
+        Not those that hold an object that it changed in place: they will hold it again, and change with it.
+        """
+        roots = {id(self._values[name]) for name in self._changed}
         return {
             name: seen
             for name, seen in self._run.snapshots.items()
-            if name not in written and not seen.constant and any(share(seen, self._seen[one]) for one in names)
+            if name not in self._run.evidence.hows
+            and not seen.constant
+            and roots.isdisjoint(seen.ids)
+            and any(share(seen, self._seen[one]) for one in names)
         }
 
     def _write(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlmagic._optional import loaded
 from mlmagic.cache import references as refs
 from mlmagic.cache.artifacts import ArtifactError, ArtifactStore
 from mlmagic.cache.inplace import become, obstacle
@@ -109,14 +110,14 @@ def _load(group: Group, made: Prepared, namespace: dict[str, Any], artifacts: Ar
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         # What modules print while they are imported is among the outputs that the trace remembers.
         try:
-            loaded = serializer.load(artifacts.map(group.artifact), links)
+            values = serializer.load(artifacts.map(group.artifact), links)
         except (ArtifactError, OSError):
             raise
         except Exception as error:  # a class that is gone, a package that cannot be imported any more
             raise UnusableError(
                 f"{', '.join(group.names)} cannot be loaded ({type(error).__name__}: {error})"
             ) from None
-    for name, value in loaded.items():
+    for name, value in values.items():
         if name == OUT:
             made.shown = (value,)
         elif made.trace.hows[name] == "mutate":
@@ -132,8 +133,13 @@ def _check_places(made: Prepared, snapshots: Mapping[str, Snapshot], scope: Scop
     content has it, too.
     """
     written = made.trace.hows.keys()
-    if made.content:
+    if made.content or made.trace.lost:
         snapshots = {**snapshots, **_shown_before(made.namespace, scope)}
+    for name in made.trace.lost:
+        there = id(made.namespace.get(name))
+        holders = [other for other, seen in snapshots.items() if other not in written and there in seen.ids]
+        if holders:
+            raise UnusableError(f"{holders[0]} holds what {name} refers to, and the cell may change it")
     for name, (there, content) in made.content.items():
         why = obstacle(there, content)
         if why is not None:
@@ -146,8 +152,15 @@ def _check_places(made: Prepared, snapshots: Mapping[str, Snapshot], scope: Scop
         ]
         after = snapshot(content, scope) if sharing else before
         for other, seen in sharing:
-            if not seen.complete or not seen.ids & before.ids <= after.ids or _same_memory(seen, before):
+            keeps = seen.complete and seen.ids & before.ids <= after.ids
+            if not keeps or (_same_memory(seen, before) and not _is_array(there)):
                 raise UnusableError(f"{other} shares a part of {name}, which the cell changes in place")
+
+
+def _is_array(value: object) -> bool:
+    """Whether new content goes into the memory that is there, where others see it."""
+    numpy = loaded("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
 
 
 def _shown_before(namespace: Mapping[str, Any], scope: Scope) -> dict[str, Snapshot]:

@@ -59,6 +59,8 @@ class Trace:
         Packages that the run itself loaded: their settings are those that they come with.
     hows, fingerprints : mapping
         Variable it wrote -> how; -> fingerprint afterwards.
+    lost : tuple of str
+        As in :class:`mlmagic.capture.Evidence`.
     written : mapping
         File it wrote -> content, and the artifact that keeps it.
     random_after : mapping
@@ -93,6 +95,7 @@ class Trace:
     folder: str | None = None
     hows: Mapping[str, str] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     written: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
@@ -133,7 +136,7 @@ def decode(payload: bytes) -> Trace | None:
     if found.get("format") != FORMAT or found.keys() != {part.name for part in fields(Trace)}:
         return None
     found["groups"] = tuple(Group(**{**group, "names": tuple(group["names"])}) for group in found["groups"])
-    for name in ("absent", "removed", "made", "outputs", "fresh"):
+    for name in ("absent", "removed", "made", "outputs", "fresh", "lost"):
         found[name] = tuple(found[name])
     return Trace(**found)
 

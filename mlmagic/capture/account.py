@@ -34,7 +34,7 @@ from mlmagic.capture.modules import is_fixed
 from mlmagic.capture.names import is_history
 from mlmagic.capture.randomness import states
 from mlmagic.config import is_secret
-from mlmagic.fingerprint import signature
+from mlmagic.fingerprint import share, signature
 from mlmagic.records import WriteHow
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class Accountant:
             *_ended(outcome),
             *self._process(changed),
             *self._values(run, inputs, hows, outcome.displayed),
+            *self._followers(run, hows),
             *self._text(run, outcome, hows, visible, changed),
             *self._loaded_modules(run),
             *self._hidden(packages),
@@ -123,6 +124,7 @@ class Accountant:
             made=tuple(sorted(map(self.outside.told, self.files.made))),
             random_after=self._generators_after(run),
             hows=hows,
+            lost=self._lost(run, inputs, hows),
             obstacles=tuple({str(found): found for found in obstacles}.values()),
         )
 
@@ -135,6 +137,32 @@ class Accountant:
         made = [seen for seen in run.ledger.versions.values() if seen.execution_id == mine and seen.kind == "variable"]
         hows = {seen.name: run.ledger.how(seen.version_id) for seen in made}
         return {name: how for name, how in hows.items() if how != "mutate" or name in inputs.variables}
+
+    def _lost(self, run: Running, inputs: Inputs, hows: Mapping[str, WriteHow]) -> tuple[str, ...]:
+        left = [entry.snapshot for name, entry in self.names.entries.items() if name not in hows]
+        gone = [name for name, how in hows.items() if how != "mutate" and name in inputs.variables]
+        before = {name: run.entries[name] for name in gone if name in run.entries}
+        return tuple(
+            sorted(
+                name
+                for name, entry in before.items()
+                if not entry.snapshot.constant and not any(entry.identity in seen.ids for seen in left)
+            )
+        )
+
+    def _followers(self, run: Running, hows: Mapping[str, WriteHow]) -> Iterator[Obstacle]:
+        """Variables that changed with a part of theirs which is no variable any more, or never was one."""
+        entries = self.names.entries
+        changed = [name for name, how in hows.items() if how == "mutate" and name in entries]
+        roots = {entries[name].identity for name in changed}
+        for made in run.ledger.versions.values():
+            mine = made.execution_id == run.ledger.execution_id and made.kind == "variable"
+            if not mine or made.name in hows or made.name not in entries:
+                continue
+            seen = entries[made.name].snapshot
+            follows = not roots.isdisjoint(seen.ids) or any(share(seen, entries[name].snapshot) for name in changed)
+            if not follows:
+                yield Obstacle(f"it changes {made.name} through a name that refers to something else afterwards")
 
     def setting(self, package: str) -> str | None:
         """What stands for a package's settings now; ``None``: nobody knows."""

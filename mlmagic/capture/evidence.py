@@ -81,6 +81,9 @@ class Evidence:
         Random generators it advanced or seeded -> their state afterwards.
     hows : mapping
         Variables it wrote -> how.
+    lost : tuple of str
+        Variables that it read and bound anew or deleted, and whose earlier object nobody else holds: whether it also
+        changed that object cannot be seen.
     obstacles : tuple of Obstacle
         Why it cannot be done from memory; empty where it can.
     """
@@ -100,6 +103,7 @@ class Evidence:
     made: tuple[str, ...] = ()
     random_after: Mapping[str, str] = field(default_factory=dict)
     hows: Mapping[str, WriteHow] = field(default_factory=dict)
+    lost: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
 
 
@@ -215,6 +219,8 @@ def obstacles_in_text(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obst
         yield Obstacle("it awaits, and what happens meanwhile is not its own")
     if facts.star_imports:
         yield Obstacle("it has a star import", "name what it imports")
+    if "reload" in code.attributes | code.names:
+        yield Obstacle("it loads a module anew (reload)", "put that into a cell of its own")
     yield from _changing(code, namespace)
     if code.unseeded:
         yield Obstacle("unseeded randomness (a random generator is made without a seed)", "give it a seed")

@@ -106,7 +106,9 @@ class ReuseHooks:
         recorder = self._session.recorder
         inputs = recorder.inputs()
         cell.found = Found()
-        with recorder.aside():
+        # Packages that are loaded with a value ask for `get_ipython`, which is there only while cells run: pandas
+        # chooses by it how many columns to show.
+        with self._shell.builtin_trap, recorder.aside():
             if not self._cache.known(inputs.source_hash):
                 return
             put_back = randomness.hold()
