@@ -32,6 +32,12 @@ def writes_descriptor(code: CodeType) -> bool:
     return _anywhere(code, _writes_descriptor)
 
 
+def imported_from(code: CodeType) -> frozenset[str]:
+    """Dotted names that code imports by `from module import name`, at any depth."""
+    inner = (imported_from(part) for part in code.co_consts if isinstance(part, CodeType))
+    return _imported_from(code).union(*inner)
+
+
 def compiled(source: str) -> CodeType:
     """A cell's text as code; empty where it is none."""
     try:
@@ -76,3 +82,14 @@ def _writes_descriptor(code: CodeType) -> bool:
         return False
     steps = [step for step in dis.get_instructions(code) if step.opname not in ("PRECALL", "CACHE", "PUSH_NULL")]
     return any(step.argval == "os" and after.argval == "write" for step, after in pairwise(steps))
+
+
+@lru_cache(maxsize=10_000)
+def _imported_from(code: CodeType) -> frozenset[str]:
+    module, found = "", []
+    for step in dis.get_instructions(code):
+        if step.opname == "IMPORT_NAME":
+            module = str(step.argval)
+        elif step.opname == "IMPORT_FROM":
+            found.append(f"{module}.{step.argval}")
+    return frozenset(found)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
-from mlmagic.analysis.undetermined import compiled, seeds_nothing, uses_sets, writes_descriptor
+from mlmagic.analysis.undetermined import compiled, imported_from, seeds_nothing, uses_sets, writes_descriptor
 from mlmagic.capture import environment, native
 from mlmagic.capture.behind import facts_of, module_codes, written_here
 from mlmagic.capture.environment import HASH_SEED, hash_seed
@@ -174,7 +174,8 @@ class Accountant:
     def _code(self, run: Running) -> Code:
         codes = self._codes(run)
         unseeded, unseen = any(map(seeds_nothing, codes)), any(map(writes_descriptor, codes))
-        return Code(run.facts, facts_of(codes[1:]), unseeded, unseen)
+        imported = frozenset[str]().union(*map(imported_from, codes))
+        return Code(run.facts, facts_of(codes[1:]), unseeded, unseen, imported)
 
     def _codes(self, run: Running) -> list[CodeType]:
         """The cell's code and all that it could call of the notebook and of local modules."""

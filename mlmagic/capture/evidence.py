@@ -188,6 +188,7 @@ class Code:
     behind: CodeFacts
     unseeded: bool = False  # it makes a generator that the system seeds
     writes_unseen: bool = False  # it writes to a file descriptor
+    imported: frozenset[str] = frozenset()  # "module.name" of what it imports from modules
 
     @property
     def attributes(self) -> frozenset[str]:
@@ -257,6 +258,10 @@ def _from_modules(code: Code, namespace: Mapping[str, Any]) -> Iterator[str]:
             yield f"{value.__module__}.{value.__name__}"
     if "getattr" in code.names and imported & _CHANGING_NAMES.keys():
         yield "getattr of a module"
+    for dotted in code.imported:
+        module, _, name = dotted.rpartition(".")
+        if name in _CHANGING_NAMES.get(module, ()):
+            yield dotted
     for module in imported & _CHANGING_NAMES.keys():
         yield from (f"{module}.{name}" for name in _CHANGING_NAMES[module] & code.attributes)
 

@@ -51,7 +51,7 @@ class Notebook:
     ) -> Keeping:
         """Run `code` and keep it, as a cell that reads `reads`."""
         inputs, before = self.inputs(code, *reads), dict(self.namespace)
-        earlier = {name: Earlier(id(before[name]), seen.fingerprint) for name, seen in self.snapshots().items()}
+        earlier = {name: Earlier(id(before[name]), seen) for name, seen in self.snapshots().items()}
         exec(code, {"np": np, "threading": threading}, self.namespace)
         hows: dict[str, Any] = {
             name: "bind" for name, value in self.namespace.items() if before.get(name, ABSENT) is not value

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from mlmagic.analysis import CodeFacts, analyse
+from mlmagic.analysis.undetermined import compiled, imported_from
 from mlmagic.capture.behind import facts_of
 from mlmagic.capture.evidence import (
     Code,
@@ -40,7 +41,7 @@ NAMESPACE: dict[str, Any] = {
 
 
 def code(text: str, **behind: Any) -> Code:
-    return Code(analyse(text), CodeFacts(**behind))
+    return Code(analyse(text), CodeFacts(**behind), imported=imported_from(compiled(text)))
 
 
 def in_text(text: str, **behind: Any) -> list[str]:
@@ -141,7 +142,8 @@ def test_a_clock_that_a_function_imports_is_named() -> None:
 
         return time()
 
-    found = obstacles_in_text(Code(analyse("y = stamp()"), facts_of([stamp.__code__])), NAMESPACE)
+    code = Code(analyse("y = stamp()"), facts_of([stamp.__code__]), imported=imported_from(stamp.__code__))
+    found = obstacles_in_text(code, NAMESPACE)
     assert any("time.time" in str(one) for one in found)
 
 

@@ -397,7 +397,7 @@ def test_a_model_in_training_comes_back_with_its_optimizer() -> None:
     torch = pytest.importorskip("torch")
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     optimizer = torch.optim.Adam(model.parameters())
-    model(torch.rand(4, 3)).sum().backward()
+    model(torch.arange(12.0).reshape(4, 3) ** 2).pow(3).sum().backward()
     optimizer.step()
     found = trip({"model": model, "optimizer": optimizer, "weight": model[0].weight})
     assert found["weight"] is found["model"][0].weight is found["optimizer"].param_groups[0]["params"][0]
