@@ -19,6 +19,7 @@ from mlmagic._optional import loaded
 from mlmagic.analysis.undetermined import compiled, imported_from, seeds_nothing, uses_sets, writes_descriptor
 from mlmagic.capture import environment, native
 from mlmagic.capture.behind import facts_of, module_codes, written_here
+from mlmagic.capture.cell import Outcome, Running
 from mlmagic.capture.environment import HASH_SEED, hash_seed
 from mlmagic.capture.evidence import (
     Code,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from mlmagic.capture.outside import Outside
     from mlmagic.capture.packages import PackageSettings
     from mlmagic.capture.randomness import RandomWatch
-    from mlmagic.capture.recorder import Outcome, Running
 
 _NATIVE_READS = ("read_parquet", "read_feather", "read_orc", "read_hdf", "scan_", "read_table", "open_dataset")
 _NATIVE_WRITES = ("to_parquet", "to_feather", "to_orc", "to_hdf", "sink_", "write_", "to_zarr", "savez")

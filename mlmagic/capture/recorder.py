@@ -12,15 +12,16 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlmagic._optional import loaded
-from mlmagic.analysis import CellFacts, CodeFacts, analyse
+from mlmagic.analysis import analyse
 from mlmagic.capture import files, native, randomness
 from mlmagic.capture.account import Accountant
 from mlmagic.capture.behind import code_behind, code_reach
+from mlmagic.capture.cell import Cell, Outcome, Running, as_number, execution_of
 from mlmagic.capture.changes import Changes, write_variable
 from mlmagic.capture.environment import HASH_SEED, hash_seed
 from mlmagic.capture.evidence import Evidence, Inputs, Present
@@ -29,65 +30,16 @@ from mlmagic.capture.late import LateChanges
 from mlmagic.capture.ledger import Ledger
 from mlmagic.capture.live import LiveWatch
 from mlmagic.capture.modules import LocalModules, ModuleWatch, source_path
-from mlmagic.capture.names import Entry, Names
+from mlmagic.capture.names import Names
 from mlmagic.capture.outside import Outside
 from mlmagic.capture.packages import PackageSettings, figures_open, packages_behind
 from mlmagic.capture.reach import Reach, reach
 from mlmagic.config import is_secret
 from mlmagic.fingerprint import DEFAULT_LIMIT, UNKNOWN, Scope, Snapshot
 from mlmagic.fingerprint.compare import Part, parts
-from mlmagic.records import BEFORE, Amendment, Execution, Measure, Observation, Status, WriteHow, new_id
+from mlmagic.records import BEFORE, Amendment, Execution, Measure, Observation, WriteHow, new_id
 
 _ASKING = frozenset("exists isfile is_file isdir is_dir stat getsize getmtime".split())
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What is known of a cell when it starts."""
-
-    source: str  # as it goes into the store
-    code: str  # as Python sees it, after IPython's transformation
-    cell_id: str | None = None
-    name: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    params: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a cell ended."""
-
-    status: Status
-    execution_count: int | None = None
-    error: str | None = None
-    error_line: int | None = None
-    displayed: bool = False  # its last value is now Out[n]
-    reused_from: str | None = None  # the execution whose results it took over
-
-
-@dataclass(slots=True)
-class Running:
-    """One recording between `begin` and `end`."""
-
-    cell: Cell
-    facts: CellFacts
-    reach: Reach
-    ledger: Ledger
-    entries: dict[str, Entry]  # of all names, before it ran
-    local_modules: set[str]
-    behind: CodeFacts  # of the functions and classes among what it could read
-    native_files: tuple[native.States, native.States] | None  # None: it reaches no native reader
-    tracking: float  # seconds spent before the cell
-    figures: bool  # pyplot had figures open
-    modules: int  # how many were loaded
-    started_at: float
-    clock: float = 0.0
-    cpu_clock: float = 0.0
-    inputs: Inputs | None = None  # where somebody asked for them
-    loaded: frozenset[str] = frozenset()  # packages that were loaded then
-    unexplained: set[str] = field(default_factory=set)  # variables used without the text saying so
-    drawn_by_import: set[str] = field(default_factory=set)
 
 
 class Recorder:
@@ -280,7 +232,7 @@ class Recorder:
         self._displayed.bound(run.facts.binds, run.ledger.execution_id)
         if outcome.displayed and outcome.execution_count is not None:
             self._displayed.add(outcome.execution_count, run.ledger.execution_id)
-        execution = _execution(self.session_id, run, outcome, ended, cpu_ended, self._files.write_lines)
+        execution = execution_of(self.session_id, run, outcome, ended, cpu_ended, self._files.write_lines)
         params = self._measures(run.ledger.execution_id, run.cell.params)
         metrics = self._measures(run.ledger.execution_id, run.cell.metrics)
         self._running = None
@@ -306,7 +258,7 @@ class Recorder:
         for name in self._random.before:
             self._outside.random_lost(run.ledger, name)
         self._late.after(run.ledger, set(run.reach.reads))
-        return run.ledger.observation(_execution(self.session_id, run, outcome, ended, cpu_ended, set()))
+        return run.ledger.observation(execution_of(self.session_id, run, outcome, ended, cpu_ended, set()))
 
     def abandon(self) -> None:
         """Forget a begun cell: its recording failed, or tracking was switched off inside it."""
@@ -487,7 +439,7 @@ class Recorder:
         for name in names:
             if name in self.namespace and not is_secret(name):
                 value = self.namespace[name]
-                number = _as_number(value)
+                number = as_number(value)
                 text = value if type(value) is str else type(value).__qualname__
                 found.append(Measure(execution_id, name, number, text if number is None else None))
         return found
@@ -500,54 +452,3 @@ def _imported(names: Iterable[str]) -> set[str]:
         parts = dotted.split(".")
         found |= {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
     return {name for name in found if loaded(name) is not None}
-
-
-def _execution(
-    session_id: str, run: Running, outcome: Outcome, ended: float, cpu_ended: float, write_lines: set[int]
-) -> Execution:
-    cell = run.cell
-    return Execution(
-        execution_id=run.ledger.execution_id,
-        session_id=session_id,
-        cell_id=cell.cell_id or f"h-{run.facts.source_hash[:16]}",
-        execution_count=outcome.execution_count,
-        name=cell.name,
-        source=cell.source,
-        source_hash=run.facts.source_hash,
-        started_at=run.started_at,
-        seconds=ended - run.clock,
-        cpu_seconds=cpu_ended - run.cpu_clock,
-        peak_bytes=_peak_bytes(),
-        status=outcome.status,
-        reused_from=outcome.reused_from,
-        error=outcome.error,
-        error_line=outcome.error_line,
-        tags=dict(cell.tags),
-        write_lines=tuple(sorted(line + _blank_above(cell.source) for line in write_lines)),
-        tracking_seconds=run.tracking + time.perf_counter() - ended,
-    )
-
-
-def _blank_above(source: str) -> int:
-    """Lines that IPython drops before it runs a cell: what it runs counts from the first that is not blank."""
-    return next((number for number, line in enumerate(source.splitlines()) if line.strip()), 0)
-
-
-def _as_number(value: object) -> float | None:
-    scalar = type(value).__module__ == "numpy" and getattr(value, "shape", None) == ()
-    if not scalar and not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (OverflowError, TypeError, ValueError):  # an integer too large, a date, text
-        return None
-
-
-def _peak_bytes() -> int | None:
-    """Highest resident size of this process so far."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such figure in the standard library
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) if sys.platform == "darwin" else int(peak) * 1024

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlmagic.capture.recorder import code_reach
+from mlmagic.capture.behind import code_reach
 from mlmagic.fingerprint import Scope, Snapshot, snapshot
 
 

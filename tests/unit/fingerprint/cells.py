@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlmagic.capture.recorder import code_reach
+from mlmagic.capture.behind import code_reach
 from mlmagic.fingerprint import Scope, Snapshot, snapshot
 
 LIBRARIES = {"np": "numpy", "pd": "pandas", "pa": "pyarrow", "pl": "polars", "torch": "torch", "sklearn": "sklearn"}

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from mlmagic.capture.recorder import code_reach
+from mlmagic.capture.behind import code_reach
 from mlmagic.fingerprint import Scope
 from mlmagic.fingerprint.compare import Difference, difference, parts
 from tests.unit.fingerprint.cells import Notebook, cases

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mlmagic.capture.recorder import code_reach
+from mlmagic.capture.behind import code_reach
 from mlmagic.fingerprint import Scope, describe
 from mlmagic.fingerprint.compare import parts
 from tests.unit.fingerprint.cells import Notebook, cases
