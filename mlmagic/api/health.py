@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlmagic.config import project_folder
+from mlmagic.config import key_path, project_folder
 from mlmagic.errors import MlmagicError
 from mlmagic.results import Result
 from mlmagic.session import active
-from mlmagic.session.project import folder_bytes
+from mlmagic.session.project import Project, folder_bytes
+from mlmagic.session.reuse import open_cache
 from mlmagic.store import Store
 from mlmagic.views import tables
 
@@ -110,6 +111,18 @@ def _store() -> Iterator[Check]:
         return
     yield Check("project folder", "ok" if os.access(folder, os.W_OK) else "problem", str(folder), "")
     yield _database(folder)
+    yield _reuse(folder)
+
+
+def _reuse(folder: Path) -> Check:
+    """Whether results can be kept beyond this session, and how many are."""
+    told: list[str] = []
+    cache = open_cache(Project(folder, folder.parent), told.append)
+    runs, nbytes = cache.kept()
+    if told:
+        cure = f"make {key_path()} a file that is yours alone, or name another by MLMAGIC_KEY_FILE"
+        return Check("reuse", "problem", told[0], cure)
+    return Check("reuse", "ok", f"{runs} results kept, {nbytes / 1e6:,.1f} of {cache.budget / 1e6:,.0f} MB")
 
 
 def _database(folder: Path) -> Check:

@@ -77,7 +77,8 @@ def test_the_tour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mlmagic.run(tmp_path / "tour.ipynb", tmp_path / "done" / "tour.ipynb").error is None
     *cells, last = nbformat.read(tmp_path / "done" / "tour.ipynb", as_version=4).cells
     found = verdict(last)
-    assert not complaints(cells), "\n" + "\n".join(complaints(cells))
+    wrong = complaints(cells)
+    assert not wrong, "\n" + "\n".join(wrong)
     assert found.differences == 0
     assert found.verified >= 12
 
@@ -177,7 +178,8 @@ def test_a_messy_notebook(notebook: Path, run_cells: Callable[..., Any], test_da
     assert len(reused) > len(cells) / 2
     *shadows, last = run_cells([*cells, VERDICT], env={"MLMAGIC_REUSE": "verify"}).cells
     found = verdict(last)
-    assert not complaints(shadows), "\n" + "\n".join(complaints(shadows))
+    wrong = complaints(shadows)
+    assert not wrong, "\n" + "\n".join(wrong)
     assert found.differences == 0
     assert found.verified >= len(reused)
 
