@@ -15,17 +15,18 @@ from typing import Any
 from mlmagic._optional import loaded
 from mlmagic.cache import budget
 from mlmagic.cache.artifacts import ArtifactStore
-from mlmagic.cache.decision import Difference, differences, nearest
+from mlmagic.cache.decision import Difference, matches, nearest
 from mlmagic.cache.details import details
-from mlmagic.cache.keeping import Finished, Keeper, Kept
-from mlmagic.cache.restore import Prepared, UnusableError, prepare
+from mlmagic.cache.keeping import OUT, Finished, Keeper, Kept
+from mlmagic.cache.places import UnusableError
+from mlmagic.cache.restore import Prepared, load_values, prepare
 from mlmagic.cache.serializers import UnstorableError
 from mlmagic.cache.traces import Shelf, Trace
 from mlmagic.cache.versions import versions
 from mlmagic.cache.worth import Rates, size
 from mlmagic.capture import Evidence
 from mlmagic.capture.evidence import Present
-from mlmagic.fingerprint import Scope, Snapshot, file_fingerprint
+from mlmagic.fingerprint import Scope, Snapshot, file_fingerprint, snapshot
 from mlmagic.records import new_id
 
 OUTPUT_LIMIT = 1 << 20  # bytes of printed and shown output, beyond which a cell is not kept
@@ -87,7 +88,7 @@ class Cache:
         unusable: str | None = None
         fitting: Trace | None = None
         for trace in traces:
-            if next(differences(trace, now), None) is not None:
+            if not matches(trace, now):
                 continue
             try:
                 return Found(prepare(trace, namespace, snapshots, self.artifacts, self._root, scope), trace)
@@ -97,6 +98,20 @@ class Cache:
             return Found(None, fitting, (), unusable)
         near = nearest(traces, now)
         return Found() if near is None else Found(None, near[0], tuple(near[1]))
+
+    def matching(self, now: Present) -> Trace | None:
+        """The first trace that fits; nothing is loaded."""
+        return next((trace for trace in self._shelf.traces(now.inputs.source_hash) if matches(trace, now)), None)
+
+    def kept_fingerprints(self, trace: Trace, namespace: dict[str, Any], scope: Scope) -> dict[str, str | None]:
+        """Of the values as they are kept, loaded once more; those that cannot be loaded are left out."""
+        if any(how != "mutate" and name in trace.variables for name, how in trace.hows.items()):
+            return {}  # they may refer to objects that were there before the cell, and are not any more
+        try:
+            values = load_values(trace, namespace, self.artifacts)
+        except UnusableError:
+            return {}
+        return {name: snapshot(value, scope).fingerprint for name, value in values.items() if name != OUT}
 
     def known(self, source_hash: str) -> bool:
         """Whether any run of this code is remembered."""

@@ -15,7 +15,8 @@ from mlmagic.cache.traces import Trace
 from mlmagic.cache.versions import version
 from mlmagic.capture import Inputs
 from mlmagic.capture.environment import HASH_SEED
-from mlmagic.capture.evidence import Present, listing
+from mlmagic.capture.evidence import Present
+from mlmagic.capture.files import listing
 from mlmagic.fingerprint import file_fingerprint
 
 

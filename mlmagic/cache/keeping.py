@@ -12,7 +12,7 @@ from mlmagic.cache import references as refs
 from mlmagic.cache.artifacts import ArtifactStore
 from mlmagic.cache.inplace import become, obstacle
 from mlmagic.cache.serializers import Links, Serializer, UnstorableError, candidates
-from mlmagic.cache.shells import shell
+from mlmagic.cache.shells import shell, stand_ins
 from mlmagic.cache.traces import Group
 from mlmagic.capture import Evidence, Inputs
 from mlmagic.fingerprint import Scope, Snapshot, groups, share, signature, snapshot
@@ -147,9 +147,12 @@ class Keeper:
 
     def _shells(self, names: Iterable[str]) -> dict[str, Any]:
         """A shell of each changed object, one for all names of the same."""
-        changed = [name for name in names if name in self._changed]
-        shells = {id(self._values[name]): shell(self._values[name]) for name in changed}
-        return {name: shells[id(self._values[name])] for name in changed}
+        changed = self._changed_among(names)
+        shells = {id(value): shell(value) for value in changed.values()}
+        return {name: shells[id(value)] for name, value in changed.items()}
+
+    def _changed_among(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: self._values[name] for name in names if name in self._changed}
 
     def _existing(self, names: list[str]) -> dict[str, Snapshot]:
         """Variables that the cell did not write and that share something with these.
@@ -185,14 +188,14 @@ class Keeper:
         kept.groups.append(Group(tuple(content), artifact.digest, artifact.nbytes, serializer.name))
         kept.nbytes += artifact.nbytes
 
-    def _links(self, found: refs.References, stand_ins: Mapping[int, Any]) -> Links:
-        """`stand_ins`: what takes the place of objects that the run changed, by their identity."""
+    def _links(self, found: refs.References, standing: Mapping[int, Any]) -> Links:
+        """`standing`: what takes the place of objects that the run changed, by their identity."""
         if not found:
             return Links(self._run.namespace)
 
         def value_of(token: str) -> object:
             obj = found.object_of(token)
-            return stand_ins.get(id(obj), obj)
+            return standing.get(id(obj), obj)
 
         return Links(self._run.namespace, found.token_of, value_of)
 
@@ -205,13 +208,13 @@ class Keeper:
         existing: Mapping[str, Snapshot],
     ) -> float:
         """Load what was written into stand-ins and compare, sharing included; returns the seconds that loading took."""
-        changed = self._shells(content)
-        stand_ins = {id(self._values[name]): stand_in for name, stand_in in changed.items()}
+        changed = stand_ins(self._changed_among(content))
+        standing = {id(self._values[name]): one for name, one in changed.items()}
         started = time.perf_counter()
         try:
-            loaded = serializer.load(self._artifacts.map(digest), self._links(found, stand_ins))
+            loaded = serializer.load(self._artifacts.map(digest), self._links(found, standing))
             seconds = time.perf_counter() - started
-            for name in {id(stand_in): name for name, stand_in in changed.items()}.values():
+            for name in {id(one): name for name, one in changed.items()}.values():
                 why = obstacle(changed[name], loaded[name])
                 if why is not None:
                     raise UnstorableError(f"{name} cannot be changed in place: {why}")

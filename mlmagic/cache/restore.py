@@ -12,18 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlmagic._optional import loaded
 from mlmagic.cache import references as refs
 from mlmagic.cache.artifacts import ArtifactError, ArtifactStore
-from mlmagic.cache.inplace import become, obstacle
+from mlmagic.cache.inplace import become
 from mlmagic.cache.keeping import OUT
+from mlmagic.cache.places import UnusableError, check_places
 from mlmagic.cache.serializers import Links, named
 from mlmagic.cache.traces import Group, Trace
-from mlmagic.fingerprint import Scope, Snapshot, file_fingerprint, share, snapshot
-
-
-class UnusableError(Exception):
-    """A trace matches, but what it names cannot be had; the text says why."""
+from mlmagic.fingerprint import Scope, Snapshot, file_fingerprint
 
 
 @dataclass(slots=True)
@@ -85,8 +81,13 @@ def prepare(
     made = Prepared(trace, namespace)
     made.deleted = [name for name, how in trace.hows.items() if how == "delete"]
     try:
-        for group in trace.groups:
-            _load(group, made, namespace, artifacts)
+        for name, value in load_values(trace, namespace, artifacts).items():
+            if name == OUT:
+                made.shown = (value,)
+            elif trace.hows[name] == "mutate":
+                made.content[name] = (namespace.get(name), value)
+            else:
+                made.bound[name] = value
         made.files = [
             (artifact, root / name)
             for name, (content, artifact) in trace.written.items()
@@ -98,11 +99,19 @@ def prepare(
                 raise UnusableError(f"{path.name} cannot be written")
     except (ArtifactError, OSError) as error:
         raise UnusableError(str(error)) from None
-    _check_places(made, snapshots, scope)
+    check_places(trace, made.content, namespace, snapshots, scope)
     return made
 
 
-def _load(group: Group, made: Prepared, namespace: dict[str, Any], artifacts: ArtifactStore) -> None:
+def load_values(trace: Trace, namespace: dict[str, Any], artifacts: ArtifactStore) -> dict[str, Any]:
+    """New objects for everything that a trace keeps, by name; raises `UnusableError`."""
+    values: dict[str, Any] = {}
+    for group in trace.groups:
+        values |= _load(group, namespace, artifacts)
+    return values
+
+
+def _load(group: Group, namespace: dict[str, Any], artifacts: ArtifactStore) -> dict[str, Any]:
     serializer = named(group.serializer)
     if serializer is None:
         raise UnusableError(f"this release cannot read {group.serializer!r}")
@@ -110,65 +119,9 @@ def _load(group: Group, made: Prepared, namespace: dict[str, Any], artifacts: Ar
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         # What modules print while they are imported is among the outputs that the trace remembers.
         try:
-            values = serializer.load(artifacts.map(group.artifact), links)
-        except (ArtifactError, OSError):
-            raise
+            return serializer.load(artifacts.map(group.artifact), links)
+        except (ArtifactError, OSError) as error:
+            raise UnusableError(str(error)) from None
         except Exception as error:  # a class that is gone, a package that cannot be imported any more
-            raise UnusableError(
-                f"{', '.join(group.names)} cannot be loaded ({type(error).__name__}: {error})"
-            ) from None
-    for name, value in values.items():
-        if name == OUT:
-            made.shown = (value,)
-        elif made.trace.hows[name] == "mutate":
-            made.content[name] = (namespace.get(name), value)
-        else:
-            made.bound[name] = value
-
-
-def _check_places(made: Prepared, snapshots: Mapping[str, Snapshot], scope: Scope) -> None:
-    """Whether objects can take their new content without others losing the parts that they share with them.
-
-    Whoever holds the object itself sees the change; whoever holds a part of it keeps that part only if the new
-    content has it, too.
-    """
-    written = made.trace.hows.keys()
-    if made.content or made.trace.lost:
-        snapshots = {**snapshots, **_shown_before(made.namespace, scope)}
-    for name in made.trace.lost:
-        there = id(made.namespace.get(name))
-        holders = [other for other, seen in snapshots.items() if other not in written and there in seen.ids]
-        if holders:
-            raise UnusableError(f"{holders[0]} holds what {name} refers to, and the cell may change it")
-    for name, (there, content) in made.content.items():
-        why = obstacle(there, content)
-        if why is not None:
-            raise UnusableError(f"{name} cannot be changed in place: {why}")
-        before = snapshots[name]
-        sharing = [
-            (other, seen)
-            for other, seen in snapshots.items()
-            if other not in written and not seen.constant and share(seen, before) and id(there) not in seen.ids
-        ]
-        after = snapshot(content, scope) if sharing else before
-        for other, seen in sharing:
-            keeps = seen.complete and seen.ids & before.ids <= after.ids
-            if not keeps or (_same_memory(seen, before) and not _is_array(there)):
-                raise UnusableError(f"{other} shares a part of {name}, which the cell changes in place")
-
-
-def _is_array(value: object) -> bool:
-    """Whether new content goes into the memory that is there, where others see it."""
-    numpy = loaded("numpy")
-    return numpy is not None and isinstance(value, numpy.ndarray)
-
-
-def _shown_before(namespace: Mapping[str, Any], scope: Scope) -> dict[str, Snapshot]:
-    """Looks at what IPython's history holds: `Out[3]` may be a part of what is about to change."""
-    history = namespace.get("_oh")
-    values = history.items() if type(history) is dict else ()
-    return {f"Out[{number}]": snapshot(value, scope) for number, value in values}
-
-
-def _same_memory(one: Snapshot, other: Snapshot) -> bool:
-    return any(low < end and start < high for low, high in one.views for start, end in other.views)
+            what = f"{', '.join(group.names)} cannot be loaded ({type(error).__name__}: {error})"
+            raise UnusableError(what) from None

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import collections
 import copy
+import ctypes
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlmagic._optional import loaded
 from mlmagic.cache.serializers import UnstorableError
 from mlmagic.fingerprint.classes import dict_getter, lineage_of, module_of, native_base, qualname_of, slots_of
+from mlmagic.fingerprint.snapshot import merge_spans
 
 _PLAIN: dict[type, Callable[[Any], Any]] = {
     list: list,
@@ -57,6 +59,47 @@ def shell(obj: Any) -> Any:
         if found is not None:
             return found(obj)
     return _instance(obj, cls)
+
+
+def stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects that can take new content in the place of these, which nothing written to them reaches.
+
+    One for all names of an object; arrays that share memory have stand-ins that share memory.
+    """
+    made = {id(value): _stand_in(value) for value in values.values()}
+    arrays = {id(value): value for value in values.values() if _is_plain_array(value)}
+    made |= _copied_together(arrays)
+    return {name: made[id(value)] for name, value in values.items()}
+
+
+def _stand_in(obj: Any) -> Any:
+    found = shell(obj)
+    numpy, torch = loaded("numpy"), loaded("torch")
+    if numpy is not None and isinstance(obj, numpy.ndarray):
+        return obj.copy(order="K")
+    if torch is not None and isinstance(obj, torch.Tensor):
+        found.data = obj.detach().clone()
+        found.grad = None if obj.grad is None else obj.grad.clone()
+    return found
+
+
+def _is_plain_array(obj: Any) -> bool:
+    numpy: Any = loaded("numpy")
+    return numpy is not None and type(obj) is numpy.ndarray and not obj.dtype.hasobject and obj.size > 0
+
+
+def _copied_together(arrays: Mapping[int, Any]) -> dict[int, Any]:
+    """Copies of arrays that lie to each other as these do: all memory that some of them span is copied once."""
+    numpy: Any = loaded("numpy")
+    bounds = {key: numpy.lib.array_utils.byte_bounds(array) for key, array in arrays.items()}
+    made = {}
+    for low, high in merge_spans(list(bounds.values())):
+        memory = bytearray(ctypes.string_at(low, high - low))
+        for key, array in arrays.items():
+            if low <= bounds[key][0] < high:
+                offset = array.__array_interface__["data"][0] - low
+                made[key] = numpy.ndarray(array.shape, array.dtype, memory, offset, array.strides)
+    return made
 
 
 def _instance(obj: Any, cls: type) -> Any:

@@ -27,7 +27,6 @@ from mlmagic.capture.evidence import (
     Inputs,
     Obstacle,
     dropped_calls,
-    listing,
     obstacles_in_text,
     obstacles_outside,
 )
@@ -112,7 +111,7 @@ class Accountant:
             also=self._also(run, inputs, hows, again),
             files=_of_kind(read, "file"),
             absent=tuple(sorted(map(self.outside.told, self.files.missed()))),
-            folders={self.outside.told(folder): listing(folder) for folder in sorted(self.files.listed())},
+            folders={self.outside.told(folder): self.files.folders[folder] for folder in sorted(self.files.listed())},
             random={name: self.random.before[name] for name in self._drawn_from(run)},
             modules=_of_kind(read, "module"),
             packages=packages,
@@ -195,6 +194,8 @@ class Accountant:
         found = {name: digest or "" for name, digest in _of_kind(self.outside.content_written, "random").items()}
         now = states() if self.random.seeded else {}
         found = {**{name: now[name] for name in self.random.seeded if name in now}, **found}
+        moved = self.random.before.keys() | self.random.seeded | self.random.drawn
+        found = {name: digest for name, digest in found.items() if name in moved}  # not those that came with a package
         return {name: found[name] for name in found if name not in run.drawn_by_import or name in self.random.seeds}
 
     def _environment(self, run: Running, hows: Mapping[str, str]) -> dict[str, str | None]:

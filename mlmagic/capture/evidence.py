@@ -6,15 +6,12 @@ Comes in: a running cell's facts, reach and watches. Goes out: plain values, for
 from __future__ import annotations
 
 import builtins
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
-
-from xxhash import xxh3_128
 
 from mlmagic._optional import loaded
 from mlmagic.analysis import CellFacts, CodeFacts
@@ -142,15 +139,6 @@ class Present:
     root: Path
 
 
-def listing(folder: str) -> str:
-    """Digest of the names in a folder, hidden ones and Python's caches apart; of nothing where there is no folder."""
-    try:
-        names = sorted(name for name in os.listdir(folder) if not name.startswith(".") and name != "__pycache__")
-    except OSError:
-        names = ["\0"]
-    return xxh3_128("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()
-
-
 # -- what the text and the code behind it say ----------------------------------------------------
 
 # Where answers differ from run to run: module -> the names in it that give them.
@@ -220,6 +208,10 @@ def obstacles_in_text(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obst
         yield Obstacle("it awaits, and what happens meanwhile is not its own")
     if facts.star_imports:
         yield Obstacle("it has a star import", "name what it imports")
+    if any(_is_ours(namespace.get(name)) for name in code.names) or "mlmagic" in {
+        name.partition(".")[0] for name in code.imports
+    }:
+        yield Obstacle("it asks mlmagic itself")
     if "reload" in code.attributes | code.names:
         yield Obstacle("it loads a module anew (reload)", "put that into a cell of its own")
     yield from _changing(code, namespace)
@@ -231,6 +223,11 @@ def obstacles_in_text(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obst
     asked = _ASKING & code.attributes
     if asked:
         yield Obstacle(f"it asks the file system ({sorted(asked)[0]})", "put the question into a cell of its own")
+
+
+def _is_ours(value: object) -> bool:
+    home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return isinstance(value, (ModuleType, FunctionType)) and str(home).partition(".")[0] == "mlmagic"
 
 
 def _changing(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obstacle]:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from xxhash import xxh3_128
+
 from mlmagic.capture.modules import is_installed
 from mlmagic.fingerprint import file_fingerprint
 
@@ -59,8 +61,8 @@ class FileWatch:
     ----------
     uses : dict
         Absolute path -> what happened to it.
-    folders : set of str
-        Folders whose content was listed.
+    folders : dict
+        Folders whose content was listed -> digest of the names in it when that happened first.
     write_lines : set of int
         Lines of the cell whose statements opened files for writing.
     relative : bool
@@ -88,7 +90,7 @@ class FileWatch:
 
     def _clear(self) -> None:
         self.uses: dict[str, FileUse] = {}
-        self.folders: set[str] = set()
+        self.folders: dict[str, str] = {}
         self.write_lines: set[int] = set()
         self.relative = False
         self.unseen = False
@@ -132,7 +134,7 @@ class FileWatch:
     def listed(self) -> set[str]:
         """Folders of data whose content was listed."""
         scratch = {tempfile.gettempdir(), "/dev/shm"}  # where packages look for room
-        return {path for path in self.folders - scratch if not _IGNORED.search(path) and not is_installed(path)}
+        return {path for path in self.folders.keys() - scratch if not _IGNORED.search(path) and not is_installed(path)}
 
     def missed(self) -> set[str]:
         """Paths where the cell looked for data and found nothing."""
@@ -198,7 +200,11 @@ class FileWatch:
 
     def on_list(self, args: tuple[Any, ...]) -> None:
         if not isinstance(args[0], int) and self._use_counts() and not _is_importing():
-            self.folders.add(self._full(args[0] if args[0] is not None else "."))
+            folder = self._full(args[0] if args[0] is not None else ".")
+            if folder not in self.folders:
+                self.active = False
+                self.folders[folder] = listing(folder)
+                self.active = True
 
     def on_process(self, args: tuple[Any, ...]) -> None:
         self.unseen = True
@@ -391,6 +397,22 @@ def _files_below(folder: Any) -> list[str]:
 
 
 def _is_importing() -> bool:
-    """Whether the import system is looking for a module, rather than the user for files."""
-    frame = sys._getframe(3)
-    return frame.f_code.co_filename.startswith("<frozen importlib")
+    """Whether the import system, or who asks it for packages, looks for modules, rather than the user for files."""
+    frame: FrameType | None = sys._getframe(3)
+    for _ in range(4):
+        if frame is None:
+            return False
+        module = str(frame.f_globals.get("__name__", ""))
+        if frame.f_code.co_filename.startswith("<frozen importlib") or module.startswith(("importlib.", "pkgutil")):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def listing(folder: str) -> str:
+    """Digest of the names in a folder, hidden ones and Python's caches apart; of nothing where there is no folder."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if not name.startswith(".") and name != "__pycache__")
+    except OSError:
+        names = ["\0"]
+    return xxh3_128("\0".join(names).encode("utf-8", "surrogateescape")).hexdigest()

@@ -393,7 +393,7 @@ class Recorder:
             uses = {**native.natively_used(run.native_files, now, attributes), **uses}
             parts = native.fragments((*facts.strings, *run.behind.strings))
         self._outside.files(run.ledger, uses, watch.relative)
-        self._outside.files_looked_for(run.ledger, watch.folders, asked, parts)
+        self._outside.files_looked_for(run.ledger, set(watch.folders), asked, parts)
         unseen = watch.unseen or run.native_files is not None
         self._outside.ran(run.ledger.execution_id, run.started_at, ended_at, unseen)
 

@@ -7,9 +7,10 @@ the cell stays the front end's one execution, with its own `Out` and its place i
 from __future__ import annotations
 
 import ast
+import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,20 +112,16 @@ class ReuseHooks:
         with self._shell.builtin_trap, recorder.aside():
             if not self._cache.known(inputs.source_hash):
                 return
+            present = recorder.present(details)
+            if self._session.settings.reuse == "verify":
+                cell.verifying = self._cache.matching(present)
+                return
             put_back = randomness.hold()
-            found = self._cache.find(
-                recorder.present(details), self._session.namespace, recorder.snapshots(), recorder.scope
-            )
+            found = self._cache.find(present, self._session.namespace, recorder.snapshots(), recorder.scope)
             if found.prepared is not None:
                 found.prepared.place_files(self._cache.artifacts, self._session.project.root)
-            put_back()
-        cell.found = found
-        if found.prepared is None:
-            return
-        if self._session.settings.reuse == "verify":
-            cell.verifying = found.trace
-        else:
-            cell.prepared = found.prepared
+                put_back()  # what packages drew while they were loaded is among what the hit puts in place
+        cell.found, cell.prepared = found, found.prepared
 
     def swap(self, node: ast.Module) -> ast.Module:
         """The body that runs: the cell's own, or the call that puts its results in place."""
@@ -280,24 +277,27 @@ class ReuseHooks:
 
     def _verify(self, trace: Trace, observation: Observation, evidence: Evidence) -> None:
         """Compare what the cell has just made with what a hit would have put in place."""
-        made = {version.name: version.fingerprint for version in observation.versions if version.kind == "variable"}
-        wrong = [name for name, digest in trace.fingerprints.items() if made.get(name) != digest]
-        wrong += [name for name in evidence.hows if name not in trace.hows]
-        wrong += [f"file {name}" for name, (digest, _) in trace.written.items() if evidence.written.get(name) != digest]
+        made = {name: seen.fingerprint for name, seen in self._snapshots(evidence).items()}
+        kept = self._cache.kept_fingerprints(trace, self._session.namespace, self._session.recorder.scope)
+        wrong = {name for name, digest in {**trace.fingerprints, **kept}.items() if made.get(name, digest) != digest}
+        wrong |= trace.hows.keys() ^ evidence.hows.keys()
+        wrong |= {f"file {name}" for name, (digest, _) in trace.written.items() if evidence.written.get(name) != digest}
         after = {name: digest for name, (digest, *_) in trace.random_after.items()}
-        wrong += [
-            f"random state {name}"
-            for name in after.keys() | evidence.random_after.keys()
-            if after.get(name) != evidence.random_after.get(name)
-        ]
+        moved = after.keys() | evidence.random_after.keys()
+        wrong |= {f"random state {name}" for name in moved if after.get(name) != evidence.random_after.get(name)}
         if _texts(trace.outputs) != _texts(self._outputs.events):
-            wrong.append("output")
-        self._session.verified(observation.execution.execution_id, sorted(set(wrong)))
+            wrong.add("output")
+        self._session.verified(observation.execution.execution_id, sorted(wrong))
 
 
-def _texts(events: Any) -> list[Any]:
-    """Outputs without what differs from run to run: ids of displays."""
-    return [{key: part for key, part in event.items() if key != "transient"} for event in events]
+# What is another in each run: addresses, scikit-learn's counter of pictures, the file that IPython takes a cell for.
+_PASSING = re.compile(r"0x[0-9a-f]+|sk-container-id-\d+|sk-estimator-id-\d+|ipykernel_\d+/\d+|<cell-\w+>")
+
+
+def _texts(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Outputs as text, without what differs from run to run."""
+    shown = [sorted((key, repr(part)) for key, part in event.items() if key != "transient") for event in events]
+    return [_PASSING.sub("…", repr(event)) for event in shown]
 
 
 def spell(seconds: float) -> str:

@@ -666,3 +666,17 @@ def reused(folder: Path, story: Sequence[Action]) -> bool:
     with Tracked(folder / "project") as world:
         seen = [world.do(action) for action in story]
     return seen[-1].status == "reused"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["d = [1]", "f = np.array([d, None], dtype=object)", "f[::2]\nd.append(2)", "f[0] is d"],
+        ["k = np.arange(6.)\nv = k[2:]", "v[0] = 99; print(k)", "k[3] = 7", "print(v)"],
+        ["raw = [[1], [2]]\nrows = raw", "rows.append([3])\nrows = [len(rows)]", "len(raw)", "print(raw, rows)"],
+        ["a = [[1]]\nb = [a[0], a]", "a[0].append(2)", "b[0] is a[0], b[1] is a, b"],
+        ["one, other = [1], [2]", "(one)", "one, other = other, one", "other.append(3)", "print(one, other)"],
+    ],
+)
+def test_keeping_and_restoring_leave_the_others_who_hold_a_part_with_it(tmp_path, cells):
+    agree_on_edits(tmp_path, cells, cells, ["extra = 1", *cells])

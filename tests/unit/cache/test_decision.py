@@ -10,7 +10,7 @@ import pytest
 
 from mlmagic.cache.decision import code_change, differences, matches, nearest
 from mlmagic.capture.environment import HASH_SEED
-from mlmagic.capture.evidence import listing
+from mlmagic.capture.files import listing
 from mlmagic.fingerprint import file_fingerprint
 from tests.unit.cache.made import present, trace
 

@@ -22,10 +22,10 @@ from mlmagic.capture.evidence import (
     Code,
     Obstacle,
     dropped_calls,
-    listing,
     obstacles_in_text,
     obstacles_outside,
 )
+from mlmagic.capture.files import listing
 
 NAMESPACE: dict[str, Any] = {
     "time": time,
