@@ -17,7 +17,7 @@ from mlmagic.cache import budget
 from mlmagic.cache.artifacts import ArtifactStore
 from mlmagic.cache.decision import Difference, matches, nearest
 from mlmagic.cache.details import details
-from mlmagic.cache.keeping import OUT, Finished, Keeper, Kept
+from mlmagic.cache.keeping import Finished, Keeper, Kept
 from mlmagic.cache.places import UnusableError
 from mlmagic.cache.restore import Prepared, load_values, prepare
 from mlmagic.cache.serializers import UnstorableError
@@ -104,14 +104,18 @@ class Cache:
         return next((trace for trace in self._shelf.traces(now.inputs.source_hash) if matches(trace, now)), None)
 
     def kept_fingerprints(self, trace: Trace, namespace: dict[str, Any], scope: Scope) -> dict[str, str | None]:
-        """Of the values as they are kept, loaded once more; those that cannot be loaded are left out."""
+        """Of values that the run bound, as they are kept, loaded once more; those that cannot be are left out.
+
+        The content of changed objects was compared inside them when it was kept.
+        """
         if any(how != "mutate" and name in trace.variables for name, how in trace.hows.items()):
             return {}  # they may refer to objects that were there before the cell, and are not any more
         try:
             values = load_values(trace, namespace, self.artifacts)
         except UnusableError:
             return {}
-        return {name: snapshot(value, scope).fingerprint for name, value in values.items() if name != OUT}
+        bound = {name: value for name, value in values.items() if trace.hows.get(name) == "bind"}
+        return {name: snapshot(value, scope).fingerprint for name, value in bound.items()}
 
     def known(self, source_hash: str) -> bool:
         """Whether any run of this code is remembered."""

@@ -126,8 +126,8 @@ class Trace:
 
 
 def encode(trace: Trace) -> bytes:
-    """The trace as canonical JSON."""
-    return json.dumps(asdict(trace), sort_keys=True, separators=(",", ":")).encode()
+    """The trace as JSON; the kinds of a shown value keep their order."""
+    return json.dumps(asdict(trace), separators=(",", ":")).encode()
 
 
 def decode(payload: bytes) -> Trace | None:
