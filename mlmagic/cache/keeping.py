@@ -167,7 +167,18 @@ class Keeper:
             and not seen.constant
             and roots.isdisjoint(seen.ids)
             and any(share(seen, self._seen[one]) for one in names)
+            and not self._only_views(seen)
         }
+
+    def _only_views(self, seen: Snapshot) -> bool:
+        """Whether all that a value shares is the memory of arrays that the cell changed: it sees the change."""
+        shared = [name for name in self._seen if share(seen, self._seen[name])]
+        return all(
+            name in self._changed
+            and type(self._values[name]).__name__ == "ndarray"
+            and not seen.ids & self._seen[name].ids
+            for name in shared
+        )
 
     def _write(
         self,
