@@ -137,8 +137,12 @@ class Keeper:
         self._check_parts(names, found)
 
     def _check_parts(self, names: Iterable[str], found: refs.References) -> None:
-        """Refuse values made of parts of what a name referred to before: that object is not there any more."""
-        for earlier, was in self._run.renamed.items():
+        """Refuse values made of parts of what a name referred to before: that object is not there any more.
+
+        Only of names that the cell could load: of others the numbers may be those of new objects in their place.
+        """
+        for earlier in self._run.renamed.keys() & self._run.inputs.variables.keys():
+            was = self._run.renamed[earlier]
             for name in names:
                 seen = self._seen[name]
                 parts = (seen.ids & was.snapshot.ids) - (seen.quiet & was.snapshot.quiet)
