@@ -54,6 +54,18 @@ def test_sql_finds_the_parameter_and_the_metric(executed):
     assert "auc" in answer
 
 
+def test_what_was_computed_is_not_computed_again(executed):
+    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+    told = [
+        cell.source.splitlines()[0]
+        for cell in cells
+        for output in cell.outputs
+        if str(output.get("data", {}).get("text/plain", "")).startswith("reused, saved ")
+    ]
+    assert told == ["%%track search", "%%track train --param depth"]
+    assert "ran because X_train changed from shape (426, 32) to (425, 32)" in _output(executed, "%reuse explain train")
+
+
 def test_it_is_saved_with_outputs_and_without_paths_of_a_machine():
     book = nbformat.read(TOUR, as_version=4)
     codes = [cell for cell in book.cells if cell.cell_type == "code"]
