@@ -12,7 +12,7 @@ from mlmagic.cache import references as refs
 from mlmagic.cache.artifacts import ArtifactStore
 from mlmagic.cache.inplace import become, obstacle
 from mlmagic.cache.serializers import Links, Serializer, UnstorableError, candidates
-from mlmagic.cache.shells import shell, stand_ins
+from mlmagic.cache.shells import is_plain_array, shell, stand_ins
 from mlmagic.cache.traces import Group
 from mlmagic.capture import Evidence, Inputs
 from mlmagic.fingerprint import Scope, Snapshot, groups, share, signature, snapshot
@@ -177,12 +177,7 @@ class Keeper:
     def _only_views(self, seen: Snapshot) -> bool:
         """Whether all that a value shares is the memory of arrays that the cell changed: it sees the change."""
         shared = [name for name in self._seen if share(seen, self._seen[name])]
-        return all(
-            name in self._changed
-            and type(self._values[name]).__name__ == "ndarray"
-            and not seen.ids & self._seen[name].ids
-            for name in shared
-        )
+        return all(name in self._changed and is_plain_array(self._values[name]) for name in shared)
 
     def _write(
         self,

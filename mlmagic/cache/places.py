@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlmagic._optional import loaded
 from mlmagic.cache.inplace import obstacle
+from mlmagic.cache.shells import is_plain_array
 from mlmagic.cache.traces import Trace
 from mlmagic.fingerprint import Scope, Snapshot, share, snapshot
 
@@ -89,11 +89,14 @@ def _check_parts(
     sharing = [holder for holder in holders if share(holder.snapshot, before)]
     after = snapshot(new, scope).ids if sharing else frozenset()
     for holder in sharing:
+        if is_plain_array(there):
+            continue  # the new content goes into the memory that the holder sees
         parts = (holder.snapshot.ids & before.ids) - (holder.snapshot.quiet & before.quiet) - {id(there)}
         if id(there) in holder.snapshot.ids:  # then all its parts are there, too: which does it hold besides?
             parts = _held_besides(holder.value, there, parts, namespace)
         keeps = holder.snapshot.complete and parts <= after
-        if not keeps or (_same_memory(holder.snapshot, before) and not _keeps_memory(holder, there)):
+        elsewhere = id(there) not in holder.snapshot.ids and _same_memory(holder.snapshot, before)
+        if not keeps or elsewhere:
             raise UnusableError(f"{holder.name} shares a part of {name}, which the cell changes in place")
 
 
@@ -112,12 +115,6 @@ def _held_besides(holder: Any, there: Any, parts: frozenset[int], namespace: dic
             return parts
     del own
     return frozenset(found)
-
-
-def _keeps_memory(holder: Holder, there: Any) -> bool:
-    """Whether new content goes into the memory that the holder sees."""
-    numpy = loaded("numpy")
-    return id(there) in holder.snapshot.ids or (numpy is not None and isinstance(there, numpy.ndarray))
 
 
 def _same_memory(one: Snapshot, other: Snapshot) -> bool:

@@ -67,7 +67,7 @@ def stand_ins(values: Mapping[str, Any]) -> dict[str, Any]:
     One for all names of an object; arrays that share memory have stand-ins that share memory.
     """
     made = {id(value): _stand_in(value) for value in values.values()}
-    arrays = {id(value): value for value in values.values() if _is_plain_array(value)}
+    arrays = {id(value): value for value in values.values() if is_plain_array(value)}
     made |= _copied_together(arrays)
     return {name: made[id(value)] for name, value in values.items()}
 
@@ -83,7 +83,8 @@ def _stand_in(obj: Any) -> Any:
     return found
 
 
-def _is_plain_array(obj: Any) -> bool:
+def is_plain_array(obj: Any) -> bool:
+    """Whether all content lies in memory that new content can be written to."""
     numpy: Any = loaded("numpy")
     return numpy is not None and type(obj) is numpy.ndarray and not obj.dtype.hasobject and obj.size > 0
 
