@@ -278,7 +278,7 @@ class Accountant:
             yield _opaque("writes", name, self.namespace.get(name))
         elif entry.snapshot.fickle:
             yield Obstacle(f"it writes {name}, which {_FICKLE}")
-        elif not isinstance(self.namespace.get(name), (FunctionType, ModuleType, type)):  # these are found by name
+        elif not issubclass(type(self.namespace.get(name)), _BY_NAME):
             module = self.modules.sharing_with(entry.snapshot)
             if module is not None:
                 yield Obstacle(f"it writes {name}, a part of which the local module {module} holds")
@@ -356,6 +356,7 @@ class Accountant:
             yield Obstacle("it leaves a figure open", "end the cell with plt.close()")
 
 
+_BY_NAME = (FunctionType, ModuleType, type)  # found again where they were defined
 _FICKLE = "holds a weak reference or a function's cache of results (lru_cache)"
 _SEEDING = {
     "random": "random.seed(0)",

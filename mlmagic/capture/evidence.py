@@ -225,9 +225,9 @@ def obstacles_in_text(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obst
         yield Obstacle(f"it asks the file system ({sorted(asked)[0]})", "put the question into a cell of its own")
 
 
-def _is_ours(value: object) -> bool:
-    home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-    return isinstance(value, (ModuleType, FunctionType)) and str(home).partition(".")[0] == "mlmagic"
+def _is_ours(value: Any) -> bool:
+    home = value.__name__ if issubclass(type(value), ModuleType) else getattr(value, "__module__", None)
+    return issubclass(type(value), (ModuleType, FunctionType)) and str(home).partition(".")[0] == "mlmagic"
 
 
 def _changing(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obstacle]:
@@ -248,8 +248,8 @@ def _changing(code: Code, namespace: Mapping[str, Any]) -> Iterator[Obstacle]:
 def _from_modules(code: Code, namespace: Mapping[str, Any]) -> Iterator[str]:
     imported = {name.partition(".")[0] for name in code.imports}
     for name in code.names:
-        value = namespace.get(name)
-        if isinstance(value, ModuleType):
+        value: Any = namespace.get(name)
+        if issubclass(type(value), ModuleType):
             imported.add(value.__name__)
         elif value is not None and type(value) in _FUNCTIONS and _is_changing(value):
             yield f"{value.__module__}.{value.__name__}"
@@ -323,7 +323,7 @@ def dropped_calls(
         if root in written or root in code.facts.binds:
             continue
         value = namespace.get(root, getattr(builtins, root, None))
-        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] in changed:
+        if issubclass(type(value), ModuleType) and value.__name__.partition(".")[0] in changed:
             continue  # told already
         if _is_hidden(path, value, visible, settled):
             yield Obstacle(f"{path}(…) drops its value and changed nothing in sight", "put it into a cell of its own")
@@ -338,14 +338,14 @@ _STREAMS = ("sys.stdout.", "sys.stderr.")
 
 
 def _is_hidden(path: str, value: Any, visible: bool, settled: set[str]) -> bool:
-    if isinstance(value, ModuleType):
+    if issubclass(type(value), ModuleType):
         top = value.__name__.partition(".")[0]
         if top in sys.stdlib_module_names:
             call = f"{value.__name__}.{path.rpartition('.')[2]}"
             seen = top in _SEEN or call in _SEEN_CALLS or path.startswith(_STREAMS)
             return not (visible and seen) and call != "time.sleep"
         return top not in settled
-    if isinstance(value, (FunctionType, type)):
+    if issubclass(type(value), (FunctionType, type)):
         home = str(value.__module__).partition(".")[0]
         if home not in ("__main__", "builtins") and home not in _SEEN:
             return home not in settled and not visible

@@ -115,16 +115,22 @@ _NAMERS = frozenset("jupyter_client IPython ipykernel zmq comm ipywidgets tempfi
 class _Seeder:
     """A seeding function that tells before it seeds; pickled, hashed and documented as the function itself."""
 
-    def __init__(self, original: Callable[..., Any], tell: Callable[[tuple[Any, ...]], None]) -> None:
+    def __init__(
+        self, original: Callable[..., Any], tell: Callable[[tuple[Any, ...]], None], home: str, name: str
+    ) -> None:
         functools.update_wrapper(self, original)  # first: it copies attributes, another wrapper's among them
         self._original = original
         self._tell = tell
+        self._name: str = name
+        self.__module__ = home
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._tell(args or tuple(kwargs.values()))
         return self._original(*args, **kwargs)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        if getattr(loaded(self.__module__), self._name, None) is self:
+            return str(self._name)  # by its place: another process finds its own there
         return operator.getitem, ((self._original,), 0)
 
 
@@ -187,7 +193,7 @@ class RandomWatch:
 
     def _replace(self, module: Any, module_name: str, attribute: str, tell: Callable[[tuple[Any, ...]], None]) -> None:
         original = getattr(module, attribute)
-        wrapper = _Seeder(original, tell)
+        wrapper = _Seeder(original, tell, module_name, attribute)
         self._patched[module_name, attribute] = (original, wrapper)
         setattr(module, attribute, wrapper)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import FunctionType
 
+from mlmagic.fingerprint.classes import module_of
 from mlmagic.fingerprint.scope import DEFAULT_LIMIT, CodeReach, Scope
 from mlmagic.fingerprint.walk import SCALARS, Walk
 
@@ -115,7 +116,7 @@ def snapshot(obj: object, scope: Scope) -> Snapshot:
     """
     walk = Walk(scope)
     digest = walk.run(obj)
-    if isinstance(obj, (FunctionType, type)) and obj.__module__ != "__main__":
+    if _is_packages(obj):
         walk.orders, walk.hashed = [], False  # what a package's function keeps for itself; its version vouches for it
     return Snapshot(
         fingerprint=digest,
@@ -136,6 +137,13 @@ def snapshot(obj: object, scope: Scope) -> Snapshot:
         hashed=walk.hashed,
         fickle=walk.fickle,
     )
+
+
+def _is_packages(obj: object) -> bool:
+    """Whether this is a function or class of a package's; asks no class of the user's."""
+    if type(obj) is FunctionType:
+        return obj.__globals__.get("__name__") != "__main__"
+    return issubclass(type(obj), type) and module_of(obj) != "__main__"  # type: ignore[arg-type]
 
 
 _NO_REACH = CodeReach(frozenset(), frozenset(), False, False)
