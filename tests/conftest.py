@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import secrets
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,7 +70,27 @@ def test_data() -> Path:
     return folder.resolve()
 
 
+@pytest.fixture
+def open_files_end_here() -> Iterator[None]:
+    """For tests whose cells leave files open: they are closed with the test, and without a warning."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
 # Kernels
+
+
+@pytest.fixture(scope="module")
+def keeping_all(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment of kernels that keep everything, and sign with a key of these tests alone."""
+    key = tmp_path_factory.mktemp("user") / "key"
+    return user_folders(home) | {
+        "MLMAGIC_REUSE": "on",
+        "MLMAGIC_REUSE_MIN_SECONDS": "0",
+        "MLMAGIC_KEY_FILE": str(key),
+    }
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mlmagic._optional import loaded
 from mlmagic.cache.serializers import tensors
 from mlmagic.fingerprint.classes import dict_getter, lineage_of, native_base, qualname_of, slots_of
@@ -59,10 +57,6 @@ def become(old: object, new: object) -> None:
 
 def _way_for(cls: type) -> _Way | None:
     """By the class itself where it is known, else by what its instances are made of in C."""
-    if (found := _EXACT.get(cls)) is not None:
-        return found
-    if np.random.BitGenerator in lineage_of(cls):
-        return _BIT_GENERATOR
     if (found := _optional_way(cls)) is not None:
         return found
     native = native_base(cls)
@@ -70,7 +64,16 @@ def _way_for(cls: type) -> _Way | None:
 
 
 def _optional_way(cls: type) -> _Way | None:
-    """The way of a class that pandas or torch brought, where they are loaded."""
+    """The way of a class that NumPy, pandas or torch brought, where they are loaded."""
+    if (numpy := loaded("numpy")) is not None:
+        if cls is numpy.ndarray:
+            return _ARRAY
+        if cls is numpy.random.Generator:
+            return _GENERATOR
+        if cls is numpy.random.RandomState:
+            return _RANDOM_STATE
+        if numpy.random.BitGenerator in lineage_of(cls):
+            return _BIT_GENERATOR
     if (pandas := loaded("pandas")) is not None and not {pandas.DataFrame, pandas.Series}.isdisjoint(lineage_of(cls)):
         return _FRAME
     if (torch := loaded("torch")) is not None and cls in (torch.Tensor, torch.nn.Parameter):
@@ -221,6 +224,8 @@ def _array_obstacle(old: Any, new: Any) -> str | None:
 
 
 def _move_array(old: Any, new: Any) -> None:
+    import numpy as np
+
     np.copyto(old, new)
 
 
@@ -261,11 +266,9 @@ def _move_random_state(old: Any, new: Any) -> None:
     old.set_state(new.get_state(legacy=False))
 
 
-_EXACT: dict[type, _Way] = {
-    np.ndarray: _Way(_move_array, _array_obstacle),
-    np.random.Generator: _Way(_move_generator, _generator_obstacle),
-    np.random.RandomState: _Way(_move_random_state, _random_state_obstacle),
-}
+_ARRAY = _Way(_move_array, _array_obstacle)
+_GENERATOR = _Way(_move_generator, _generator_obstacle)
+_RANDOM_STATE = _Way(_move_random_state, _random_state_obstacle)
 _BIT_GENERATOR = _Way(_move_bits, _bits_obstacle)
 
 

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from xxhash import xxh3_128
@@ -171,20 +171,25 @@ class Accountant:
     # -- what was read -----------------------------------------------------------------------
 
     def _code(self, run: Running) -> Code:
-        codes = self._codes(run)
-        unseeded, unseen = any(map(seeds_nothing, codes)), any(map(writes_descriptor, codes))
-        imported = frozenset[str]().union(*map(imported_from, codes))
-        return Code(run.facts, facts_of(codes[1:]), unseeded, unseen, imported)
-
-    def _codes(self, run: Running) -> list[CodeType]:
-        """The cell's code and all that it could call of the notebook and of local modules."""
-        values = (self.namespace.get(name) for name in run.reach.reads)
-        return [compiled(run.cell.code), *written_here(values), *module_codes(run.reach.modules)]
+        """The cell's code and all that it could call of the notebook and of local modules; read once in a run."""
+        if run.code is None:
+            values = (self.namespace.get(name) for name in run.reach.reads)
+            own, behind = compiled(run.cell.code), [*written_here(values), *module_codes(run.reach.modules)]
+            codes = [own, *behind]
+            run.code = Code(
+                run.facts,
+                facts_of(behind),
+                unseeded=any(map(seeds_nothing, codes)),
+                writes_unseen=any(map(writes_descriptor, codes)),
+                uses_sets=any(map(uses_sets, codes)),
+                imported=frozenset[str]().union(*map(imported_from, codes)),
+            )
+        return run.code
 
     def _uses_sets(self, run: Running, hows: Mapping[str, str]) -> bool:
         """Whether the order of a set, which differs from process to process, may have come into the results."""
         kept = (self.names.entries[name].snapshot.hashed for name in hows if name in self.names.entries)
-        return any(kept) or any(map(uses_sets, self._codes(run)))
+        return any(kept) or self._code(run).uses_sets
 
     def _generators_after(self, run: Running) -> dict[str, str]:
         """Generators that were advanced or seeded, also those seeded to the state in which they were.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from mlmagic.analysis import CellFacts, CodeFacts
 from mlmagic.capture import native
-from mlmagic.capture.evidence import Inputs
+from mlmagic.capture.evidence import Code, Inputs
 from mlmagic.capture.ledger import Ledger
 from mlmagic.capture.names import Entry
 from mlmagic.capture.reach import Reach
@@ -60,6 +60,7 @@ class Running:
     clock: float = 0.0
     cpu_clock: float = 0.0
     inputs: Inputs | None = None  # where somebody asked for them
+    code: Code | None = None  # with all that it could call, where somebody asked for that
     loaded: frozenset[str] = frozenset()  # packages that were loaded then
     unexplained: set[str] = field(default_factory=set)  # variables used without the text saying so
     drawn_by_import: set[str] = field(default_factory=set)

@@ -176,6 +176,7 @@ class Code:
     behind: CodeFacts
     unseeded: bool = False  # it makes a generator that the system seeds
     writes_unseen: bool = False  # it writes to a file descriptor
+    uses_sets: bool = False  # it goes through a set, or hashes
     imported: frozenset[str] = frozenset()  # "module.name" of what it imports from modules
 
     @property

@@ -232,7 +232,8 @@ class ReuseHooks:
         if self._outputs.problem is not None:
             return Reuse(execution.execution_id, "not kept", missed, self._outputs.problem, execution.seconds)
         least = self._session.settings.reuse_min_seconds
-        keeping = self._cache.keep(self._finished(observation, evidence), wanted=cell.wanted, least_seconds=least)
+        with self._session.recorder.aside():  # it may load NumPy, whose generator is none of the notebook's yet
+            keeping = self._cache.keep(self._finished(observation, evidence), wanted=cell.wanted, least_seconds=least)
         return Reuse(
             execution.execution_id,
             "kept" if keeping.trace is not None else "not kept",

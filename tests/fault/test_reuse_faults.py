@@ -20,7 +20,6 @@ import pytest
 
 from mlmagic.cache.artifacts import ArtifactStore
 from mlmagic.cache.signing import sign
-from tests.conftest import user_folders
 from tests.kernel.kernels import Kernel, Reply, Rows
 
 IMPORTS = "import os\nimport numpy as np\nimport pandas as pd"
@@ -36,24 +35,13 @@ print(open('made.txt').read())"""
 SEEN = "['one', {'two': [3]}] 19999900000.0 True {'n': [1, 2], 'text': ['u', 'v']} 19999900002.0\ntext\n"
 
 
-@pytest.fixture(scope="module")
-def settings(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of a kernel that keeps everything, and signs with a key of these tests alone."""
-    key = tmp_path_factory.mktemp("user") / "key"
-    return user_folders(home) | {
-        "MLMAGIC_REUSE": "on",
-        "MLMAGIC_REUSE_MIN_SECONDS": "0",
-        "MLMAGIC_KEY_FILE": str(key),
-    }
-
-
 @pytest.fixture
-def new_kernel(tmp_path: Path, settings: dict[str, str]) -> Iterator[Callable[..., Kernel]]:
+def new_kernel(tmp_path: Path, keeping_all: dict[str, str]) -> Iterator[Callable[..., Kernel]]:
     """`new_kernel()`: one more kernel in this test's folder, ended with the test; it has run the imports."""
     with contextlib.ExitStack() as running:
 
         def start(env: dict[str, str] | None = None, folder: Path = tmp_path) -> Kernel:
-            kernel = running.enter_context(Kernel(folder, env=settings | (env or {})))
+            kernel = running.enter_context(Kernel(folder, env=keeping_all | (env or {})))
             kernel.good(IMPORTS)
             return kernel
 
@@ -76,16 +64,16 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    with Kernel(tmp_path_factory.mktemp("reader"), env=settings) as kernel:
+def reader(keeping_all: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    with Kernel(tmp_path_factory.mktemp("reader"), env=keeping_all) as kernel:
         yield Reader(kernel)
 
 
 @pytest.fixture(scope="module")
-def original(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(keeping_all: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that keeps the notebook's results."""
     folder = tmp_path_factory.mktemp("original")
-    with Kernel(folder, env=settings) as kernel:
+    with Kernel(folder, env=keeping_all) as kernel:
         kernel.good(IMPORTS)
         for cell in NOTEBOOK:
             assert not was_reused(kernel.good(cell))
@@ -258,10 +246,10 @@ def test_a_trace_of_another_code_in_its_place_is_passed_over(reader, project):
 
 
 @pytest.mark.parametrize(("part", "value"), [("format", 10**6), ("unheard_of", 1)])
-def test_a_trace_of_another_release_is_passed_over(reader, project, settings, part, value):
+def test_a_trace_of_another_release_is_passed_over(reader, project, keeping_all, part, value):
     path, said = trace_of(project, NOTEBOOK[0])
     said[part] = value
-    write_trace(path, said, Path(settings["MLMAGIC_KEY_FILE"]).read_bytes())
+    write_trace(path, said, Path(keeping_all["MLMAGIC_KEY_FILE"]).read_bytes())
     kernel = reader.open(project)
     reply = kernel.good(NOTEBOOK[0])
     assert reply.printed == "words\n"
@@ -295,10 +283,10 @@ def test_a_newer_pandas_is_a_miss_that_names_both_versions(new_kernel):
     assert was_reused(first.good("head = table.head()"))
 
 
-def test_another_python_is_a_miss_that_names_both_versions(reader, project, settings):
+def test_another_python_is_a_miss_that_names_both_versions(reader, project, keeping_all):
     path, said = trace_of(project, NOTEBOOK[0])
     now, said["python"] = said["python"], "3.1.4"
-    write_trace(path, said, Path(settings["MLMAGIC_KEY_FILE"]).read_bytes())
+    write_trace(path, said, Path(keeping_all["MLMAGIC_KEY_FILE"]).read_bytes())
     kernel = reader.open(project)
     reply = kernel.good(NOTEBOOK[0])
     assert not was_reused(reply)
@@ -468,11 +456,11 @@ def test_without_a_place_for_the_key_results_are_reused_within_the_session_only(
             assert [was_reused(kernel.good(cell)) for _ in range(2)] == [False, True]
 
 
-def test_a_key_that_others_can_read_is_not_used(settings, tmp_path):
+def test_a_key_that_others_can_read_is_not_used(keeping_all, tmp_path):
     key = tmp_path / "key"
     key.write_bytes(bytes(32))
     key.chmod(0o644)
-    with Kernel(tmp_path, env=settings | {"MLMAGIC_KEY_FILE": str(key)}, load=False) as kernel:
+    with Kernel(tmp_path, env=keeping_all | {"MLMAGIC_KEY_FILE": str(key)}, load=False) as kernel:
         assert "who could sign as you: delete it to get a new key" in kernel.good("%load_ext mlmagic").complaints
         assert [was_reused(kernel.good("made = [1]")) for _ in range(2)] == [False, True]
     assert key.read_bytes() == bytes(32)

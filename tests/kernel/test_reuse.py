@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import user_folders
 from tests.kernel.kernels import Kernel, Reply
 
 QUIET = re.compile(r"reused, saved (\d+(\.\d)? (s|min|ms))")
@@ -26,44 +25,33 @@ import pandas as pd
 
 
 @pytest.fixture(scope="module")
-def settings(home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of a kernel that keeps everything, and signs with a key of these tests alone."""
-    key = tmp_path_factory.mktemp("user") / "key"
-    return user_folders(home) | {
-        "MLMAGIC_REUSE": "on",
-        "MLMAGIC_REUSE_MIN_SECONDS": "0",
-        "MLMAGIC_KEY_FILE": str(key),
-    }
-
-
-@pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("project")
 
 
 @pytest.fixture(scope="module")
-def kernel(project: Path, settings: dict[str, str]) -> Iterator[Kernel]:
+def kernel(project: Path, keeping_all: dict[str, str]) -> Iterator[Kernel]:
     """The kernel in which cells run first; the tests share it, each with names of its own."""
-    with Kernel(project, env=settings) as kernel:
+    with Kernel(project, env=keeping_all) as kernel:
         kernel.good(IMPORTS)
         yield kernel
 
 
 @pytest.fixture(scope="module")
-def later(kernel: Kernel, settings: dict[str, str]) -> Iterator[Kernel]:
+def later(kernel: Kernel, keeping_all: dict[str, str]) -> Iterator[Kernel]:
     """Another kernel of the same project: what it reuses, it has from the first one's files."""
-    with Kernel(kernel.folder, env=settings) as later:
+    with Kernel(kernel.folder, env=keeping_all) as later:
         later.good(IMPORTS)
         yield later
 
 
 @pytest.fixture
-def alone(tmp_path: Path, settings: dict[str, str]) -> Iterator[Callable[..., Kernel]]:
+def alone(tmp_path: Path, keeping_all: dict[str, str]) -> Iterator[Callable[..., Kernel]]:
     """`alone(...)`: a kernel of this test, in a folder of its own, where everything is kept."""
     with contextlib.ExitStack() as running:
 
         def start(env: dict[str, str] | None = None, **options: Any) -> Kernel:
-            return running.enter_context(Kernel(tmp_path, env=settings | (env or {}), **options))
+            return running.enter_context(Kernel(tmp_path, env=keeping_all | (env or {}), **options))
 
         yield start
 
@@ -931,13 +919,13 @@ def test_between_cells_nothing_is_wrapped_around_the_outputs(kernel):
     assert kernel.run(ask, silent=True, store_history=False).printed == "IPython.core.interactiveshell False\n"
 
 
-def test_a_notebook_without_cell_ids_is_reused(run_cells, settings, tmp_path):
+def test_a_notebook_without_cell_ids_is_reused(run_cells, keeping_all, tmp_path):
     cells = [
         "%load_ext mlmagic",
         "%%track numbers\nnumbers = list(range(10))\nprint('made')",
         "%%track total\ntotal = sum(numbers)\ntotal",
     ]
-    first, again = (run_cells(cells, cwd=tmp_path, env=settings) for _ in range(2))
+    first, again = (run_cells(cells, cwd=tmp_path, env=keeping_all) for _ in range(2))
     for cell, repeated in zip(first.cells[1:], again.cells[1:], strict=True):
         told = repeated.outputs[-1]
         assert QUIET.fullmatch(told["data"]["text/plain"])

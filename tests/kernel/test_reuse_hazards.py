@@ -5,10 +5,8 @@ Most stories run the cells of a notebook, change something, and run them again, 
 
 from __future__ import annotations
 
-import gc
 import shutil
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,10 @@ import pytest
 from tests.kernel.kernels import Kernel
 from tests.property.worlds import Action, Put, Remove, Reset, Restart, Run, Tracked, World, difference, first_lie
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # notebooks leave files open
+pytestmark = [  # notebooks leave files open
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.usefixtures("open_files_end_here"),
+]
 
 IMPORTS = "import json, os, random\nimport numpy as np\nimport pandas as pd"
 
@@ -37,14 +38,6 @@ def agree_on_edits(folder: Path, *notebooks: Sequence[str], files: Sequence[Acti
     versions = [runs(*cells) for cells in notebooks]
     agree(folder, files, *versions, *versions)
     agree(folder, files, *([*version, Restart()] for version in [*versions, *versions]))
-
-
-@pytest.fixture(autouse=True)
-def open_files_end_with_the_test() -> Iterator[None]:
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 # What a key must hold

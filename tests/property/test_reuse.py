@@ -7,11 +7,8 @@ would tell are planted in a plain world, and must be found.
 from __future__ import annotations
 
 import copy
-import gc
 import random
 import types
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,18 +19,13 @@ from tests.property.notebooks import written
 from tests.property.worlds import NOTICE, Put, Reset, Restart, Run, Seen, Tracked, World, compare, failing, first_lie
 from tests.property.worlds import shortest as shortest_story
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # notebooks leave files open
+pytestmark = [  # notebooks leave files open
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.usefixtures("open_files_end_here"),
+]
 
-STORIES_PER_SEED = 30
+STORIES_PER_SEED = 20
 SEEDS = [*range(10), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(100, 220))]
-
-
-@pytest.fixture(autouse=True)
-def open_files_end_with_the_test() -> Iterator[None]:
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
