@@ -65,6 +65,7 @@ class Execution:
     tags: Mapping[str, str] = field(default_factory=dict)
     write_lines: tuple[int, ...] = ()  # lines of `source` (from 1) that opened files for writing
     tracking_seconds: float = 0.0  # what recording this execution cost
+    code: str | None = None  # Python that leaves the same behind, where `source` is a command of ours that does
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,91 @@ class Reuse:
     keep_seconds: float = 0.0
     load_seconds: float = 0.0
     nbytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One search over the values of a cell's parameters.
+
+    Attributes
+    ----------
+    execution_id : str or None
+        The cell that ran it; ``None`` outside notebooks.
+    space : mapping
+        Parameter -> its range, as `mlmagic.tuning.space.Parameter.to_dict` tells it; grows as trials meet parameters.
+    objective, direction
+        Name of the metric; ``maximize`` or ``minimize``.
+    status : str
+        ``running``, ``finished``, ``stopped`` (by `%sweeps stop`), ``interrupted`` or ``failed``.
+    options : mapping
+        What it was started with: sampler, pruner, seed, trials, seconds, workers, devices.
+    source : str
+        The cell as typed.
+    code_hash : str
+        Digest of the body without its ranges.
+    inputs : mapping
+        Variable that the body could read -> fingerprint.
+    plan : sequence of mapping
+        One for each statement: `line`, `text`, `shared` (it ran once for all trials), `reason` (why not), `seconds`.
+    """
+
+    sweep_id: str
+    execution_id: str | None
+    name: str
+    space: Mapping[str, Any]
+    objective: str
+    direction: Literal["maximize", "minimize"]
+    status: str
+    started_at: float  # seconds since the epoch, UTC
+    seconds: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    code_hash: str = ""
+    inputs: Mapping[str, str | None] = field(default_factory=dict)
+    plan: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run of a sweep's body.
+
+    Attributes
+    ----------
+    params : mapping
+        Parameter -> number, or the label of the choice.
+    status : str
+        ``running``, ``complete``, ``pruned`` or ``failed``.
+    value : float or None
+        Of the objective; of a pruned trial, the last one it reported.
+    worker, device
+        Slot it ran in, from 0; ``cpu`` or ``cuda:1``.
+    seed : int
+        What the random generators were seeded with before it.
+    error : str or None
+        Why it failed, in one line.
+    output : str
+        The end of what it printed.
+    artifact : str or None
+        Digest of the file that holds its variables, where they are kept.
+    kept_from : str or None
+        The trial of an earlier sweep whose result this is.
+    """
+
+    trial_id: str
+    sweep_id: str
+    number: int
+    params: Mapping[str, Any]
+    status: Literal["running", "complete", "pruned", "failed"]
+    started_at: float
+    value: float | None = None
+    seconds: float | None = None
+    worker: int | None = None
+    device: str | None = None
+    seed: int | None = None
+    error: str | None = None
+    output: str = ""
+    artifact: str | None = None
+    kept_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
