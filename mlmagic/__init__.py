@@ -20,6 +20,8 @@ _HOMES = {
     "slice": "mlmagic.api.slicing",
     "sql": "mlmagic.api.querying",
     "status": "mlmagic.api.overview",
+    "sweep": "mlmagic.api.sweeping",
+    "sweeps": "mlmagic.api.searches",
     "track": "mlmagic.api.blocks",
     "MlmagicError": "mlmagic.errors",
 }
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from mlmagic.api.overview import status as status
     from mlmagic.api.querying import sql as sql
     from mlmagic.api.reusing import reuse as reuse
+    from mlmagic.api.searches import sweeps as sweeps
     from mlmagic.api.slicing import slice as slice
+    from mlmagic.api.sweeping import sweep as sweep
     from mlmagic.api.switches import off as off
     from mlmagic.api.switches import on as on
     from mlmagic.errors import MlmagicError as MlmagicError

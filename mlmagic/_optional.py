@@ -13,6 +13,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "nbclient": ("run", "executing notebooks"),
     "nbformat": ("run", "reading and writing notebooks"),
     "ipykernel": ("run", "executing notebooks"),
+    "optuna": ("sweep", "sweeping hyperparameters"),
 }
 
 

@@ -216,7 +216,7 @@ class Trial:
     params : mapping
         Parameter -> number, or the label of the choice.
     status : str
-        ``running``, ``complete``, ``pruned`` or ``failed``.
+        ``running``, ``complete``, ``pruned``, ``failed`` or ``interrupted``.
     value : float or None
         Of the objective; of a pruned trial, the last one it reported.
     worker, device
@@ -237,7 +237,7 @@ class Trial:
     sweep_id: str
     number: int
     params: Mapping[str, Any]
-    status: Literal["running", "complete", "pruned", "failed"]
+    status: Literal["running", "complete", "pruned", "failed", "interrupted"]
     started_at: float
     value: float | None = None
     seconds: float | None = None

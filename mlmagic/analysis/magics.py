@@ -26,8 +26,8 @@ _INSPECTING = frozenset("pinfo pinfo2 pdoc pdef psource pfile".split())
 # Magics that leave variables alone.
 _HARMLESS = frozenset(
     "matplotlib load_ext reload_ext unload_ext config pip conda mamba micromamba uv cd pwd ls ll env set_env "
-    "autoreload aimport mlmagic lineage slice compare reuse precision pprint xmode colors logstart logstop logoff "
-    "logon logstate pdb tb system sx lsmagic bookmark pushd popd dirs dhist automagic doctest_mode gui".split()
+    "autoreload aimport mlmagic lineage slice compare reuse sweeps precision pprint xmode colors logstart logstop "
+    "logoff logon logstate pdb tb system sx lsmagic bookmark pushd popd dirs dhist automagic doctest_mode gui".split()
 )
 # Cell magics whose body is text of another kind.
 _FOREIGN = frozenset(
@@ -93,6 +93,8 @@ def _cell_magic(walker: Walker, name: str, line: str | None, body: str | None) -
         walker.tally.dynamic = True
     elif name in _TIMED:
         _timed(walker, [_without_options(line, *_TIMED[name]), body])
+    elif name == "sweep":
+        _timed(walker, [body])  # each trial runs on a copy of the variables
     elif name == "capture":
         _capture(walker, line, body)
     elif name in _CODE:

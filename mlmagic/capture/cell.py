@@ -64,6 +64,7 @@ class Running:
     loaded: frozenset[str] = frozenset()  # packages that were loaded then
     unexplained: set[str] = field(default_factory=set)  # variables used without the text saying so
     drawn_by_import: set[str] = field(default_factory=set)
+    stands_for: str | None = None  # code whose results it took over
 
 
 def execution_of(
@@ -90,6 +91,7 @@ def execution_of(
         tags=dict(cell.tags),
         write_lines=tuple(sorted(line + _blank_above(cell.source) for line in write_lines)),
         tracking_seconds=run.tracking + time.perf_counter() - ended,
+        code=run.stands_for,
     )
 
 

@@ -37,7 +37,7 @@ from mlmagic.capture.reach import Reach, reach
 from mlmagic.config import is_secret
 from mlmagic.fingerprint import DEFAULT_LIMIT, UNKNOWN, Scope, Snapshot
 from mlmagic.fingerprint.compare import Part, parts
-from mlmagic.records import BEFORE, Amendment, Execution, Measure, Observation, WriteHow, new_id
+from mlmagic.records import BEFORE, Amendment, Execution, Measure, Observation, ReadHow, WriteHow, new_id
 
 _ASKING = frozenset("exists isfile is_file isdir is_dir stat getsize getmtime".split())
 
@@ -297,6 +297,18 @@ class Recorder:
                 params=(*cell.params, *params),
             )
 
+    @property
+    def execution_id(self) -> str | None:
+        """Of the running cell."""
+        return self._running.ledger.execution_id if self._running is not None else None
+
+    def repeats(self, code: str, reads: Mapping[str, ReadHow]) -> None:
+        """The running cell leaves behind what `code` would, which reads these versions: it takes over its results."""
+        if self._running is not None:
+            self._running.stands_for = code
+            for version_id, how in reads.items():
+                self._running.ledger.read(version_id, how)
+
     def setting(self, package: str) -> str | None:
         """What stands for the settings of a package now; ``None``: nobody knows."""
         return self._accounts.setting(package)
@@ -304,6 +316,14 @@ class Recorder:
     def variables(self) -> list[str]:
         """Names that have a version now."""
         return list(self._names.entries)
+
+    def look(self, value: object) -> Snapshot:
+        """One look at any value."""
+        return self._names.look(value)
+
+    def reachable(self, code: str) -> Reach:
+        """What a cell of this text could read now, itself or through the functions that it could call."""
+        return reach(analyse(code, self._transform), self._names.entries, self.namespace)
 
     def parts_of(self, version_id: str, name: str) -> list[Part] | None:
         """The pieces of a variable's value, if it still is the version asked for."""

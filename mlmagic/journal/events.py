@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from mlmagic.records import Amendment, Observation, Reuse, Session, as_json
+from mlmagic.records import Amendment, Measure, Observation, Reuse, Session, Sweep, Trial, as_json
 
 Event: TypeAlias = dict[str, Any]
 Upgrade: TypeAlias = Callable[[Event], Event]
@@ -30,6 +30,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "observation": ("execution", "execution_id"),
     "amendment": (),
     "reuse": ("reuse", "execution_id"),
+    "sweep": ("sweep", "sweep_id"),
+    "trial": ("trial", "trial_id"),
 }
 
 PARTS = ("versions", "reads", "writes", "params", "metrics")
@@ -70,6 +72,22 @@ def amended(amendment: Amendment) -> Event:
 def decided(reuse: Reuse) -> Event:
     """The event of what the cache made of an execution."""
     return {"v": CURRENT, "event": "reuse", "reuse": as_json(reuse)}
+
+
+def swept(sweep: Sweep) -> Event:
+    """The event of a sweep as it is now; the last one of a sweep counts."""
+    return {"v": CURRENT, "event": "sweep", "sweep": as_json(sweep)}
+
+
+def tried(trial: Trial, params: Iterable[Measure], metrics: Iterable[Measure]) -> Event:
+    """The event of a trial as it is now, with its measures; the last one of a trial counts."""
+    return {
+        "v": CURRENT,
+        "event": "trial",
+        "trial": as_json(trial),
+        "params": [as_json(measure) for measure in params],
+        "metrics": [as_json(measure) for measure in metrics],
+    }
 
 
 def encode(event: Event) -> bytes:

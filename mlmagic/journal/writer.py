@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from mlmagic.journal import events
-from mlmagic.records import Amendment, Observation, Reuse, Session
+from mlmagic.records import Amendment, Measure, Observation, Reuse, Session, Sweep, Trial
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
@@ -63,6 +64,14 @@ class Journal:
     def decided(self, reuse: Reuse) -> None:
         """Write what the cache made of an execution."""
         self._append(events.encode(events.decided(reuse)))
+
+    def swept(self, sweep: Sweep) -> None:
+        """Write how a sweep stands: at its start, and whenever its state changes."""
+        self._append(events.encode(events.swept(sweep)))
+
+    def tried(self, trial: Trial, params: Iterable[Measure] = (), metrics: Iterable[Measure] = ()) -> None:
+        """Write how a trial stands, with its measures: when it starts and when it ends."""
+        self._append(events.encode(events.tried(trial, params, metrics)))
 
     def close(self) -> None:
         """Release the file; a later event opens it again."""

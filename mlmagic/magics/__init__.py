@@ -1,8 +1,16 @@
 """What the user types: one file per family, each a thin front for functions of `api`."""
 
-from mlmagic.magics import lineage, reuse, slice, status, track
+from mlmagic.magics import lineage, reuse, slice, status, sweep, track
 
-MAGICS = (status.StatusMagics, track.TrackMagics, lineage.LineageMagics, slice.SliceMagics, reuse.ReuseMagics)
-COMPLETERS = {**status.COMPLETERS, **track.COMPLETERS, **lineage.COMPLETERS, **slice.COMPLETERS, **reuse.COMPLETERS}
+_FAMILIES = (status, track, lineage, slice, reuse, sweep)
+MAGICS = (
+    status.StatusMagics,
+    track.TrackMagics,
+    lineage.LineageMagics,
+    slice.SliceMagics,
+    reuse.ReuseMagics,
+    sweep.SweepMagics,
+)
+COMPLETERS = {name: complete for family in _FAMILIES for name, complete in family.COMPLETERS.items()}
 
 __all__ = ["COMPLETERS", "MAGICS"]

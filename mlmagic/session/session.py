@@ -7,7 +7,7 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from mlmagic.cache import Cache
 from mlmagic.capture import Cell, Evidence, Outcome, Recorder
 from mlmagic.capture.environment import git_state, package_versions
 from mlmagic.journal import Journal
-from mlmagic.records import Amendment, Observation, Reuse, new_id
+from mlmagic.records import Amendment, Measure, Observation, Reuse, Sweep, Trial, new_id
 from mlmagic.session.project import Project, open_project
 from mlmagic.session.settings import MLMagic
 from mlmagic.store import Store
@@ -141,6 +141,15 @@ class Session:
         """What the cache made of the last execution."""
         self._write(lambda: self._journal.decided(reuse))
         self.reuses.append(reuse)
+
+    def swept(self, sweep: Sweep) -> None:
+        """How a sweep stands: at its start, and whenever its state changes."""
+        self._write(lambda: self._journal.swept(sweep))
+
+    def tried(self, trial: Trial, params: Iterable[Measure] = (), metrics: Iterable[Measure] = ()) -> None:
+        """How a trial stands, with its measures: when it starts and when it ends."""
+        measures = tuple(params), tuple(metrics)  # what cannot be written now is written later
+        self._write(lambda: self._journal.tried(trial, *measures))
 
     def verified(self, execution_id: str, wrong: list[str]) -> None:
         """A hit was computed anew; `wrong`: what came out otherwise."""

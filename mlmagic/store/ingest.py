@@ -22,6 +22,15 @@ from mlmagic.store.schema import TABLES, Table
 _BATCH = 8 << 20  # bytes of journal that are rows in memory at one time
 _WINDOW = 4096  # bytes before an offset that tell whether the journal is still the same
 
+# Where the record goes that an event is about; those it carries in lists go to the tables of the lists' names.
+_OWN = {
+    "session": ("session", "sessions"),
+    "observation": ("execution", "executions"),
+    "reuse": ("reuse", "reuses"),
+    "sweep": ("sweep", "sweeps"),
+    "trial": ("trial", "trials"),
+}
+
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 
@@ -109,17 +118,13 @@ class _Batch:
 
     def add(self, event: Event) -> None:
         kind = event["event"]
-        if kind == "session":
-            self._put(TABLES["sessions"], [event["session"]])
-        elif kind == "session_ended":
+        if kind == "session_ended":
             self._ended[event["session_id"]] = event["at"]
-        elif kind == "reuse":
-            self._put(TABLES["reuses"], [event["reuse"]])
-        else:
-            if kind == "observation":
-                self._put(TABLES["executions"], [event["execution"]])
-            for part in PARTS:
-                self._put(TABLES[part], event.get(part, ()))
+        if kind in _OWN:
+            record, table = _OWN[kind]
+            self._put(TABLES[table], [event[record]])
+        for part in PARTS:
+            self._put(TABLES[part], event.get(part, ()))
         self._count += 1
 
     def _put(self, table: Table, rows: list[Row] | tuple[()]) -> None:
@@ -168,7 +173,8 @@ def _upsert(cursor: Connection, table: Table, rows: list[Row]) -> None:
 
 def _column(column: tuple[str, str]) -> str:
     name, kind = column
-    return f"make_timestamp((r.{name} * 1e6)::BIGINT)" if kind == "TIMESTAMP" else f"r.{name}"
+    # TRY: a time that is none (NaN) is NULL, instead of an error that would keep every other row out.
+    return f"TRY(make_timestamp((r.{name} * 1e6)::BIGINT))" if kind == "TIMESTAMP" else f"r.{name}"
 
 
 def _shape(columns: dict[str, str]) -> str:

@@ -38,6 +38,24 @@ REUSES = f"""
 SELECT * FROM reuses WHERE execution_id IN ({_MINE}) ORDER BY execution_id
 """
 
+# A sweep is a session's by its cell, which has its row from its end on.
+SWEEPS = f"""
+SELECT * REPLACE (epoch_us(started_at) AS started_at)
+FROM sweeps WHERE $session::VARCHAR IS NULL OR execution_id IN ({_MINE}) ORDER BY sweeps.started_at, sweep_id
+"""
+
+TRIALS = """
+SELECT * REPLACE (epoch_us(started_at) AS started_at)
+FROM trials WHERE sweep_id = $sweep ORDER BY number, trial_id
+"""
+
+# What trials told on their way; a metric without a step is what one ended with.
+REPORTS = """
+SELECT m.execution_id, m.name, m.value, m.text, m.trial_id, m.step
+FROM metrics m JOIN trials t ON t.trial_id = m.trial_id
+WHERE t.sweep_id = $sweep AND m.step IS NOT NULL ORDER BY t.number, t.trial_id, m.step, m.name
+"""
+
 # The last text of a cell that is not the text of `$execution`; a name given by `%%track` outlives a cell's id.
 EARLIER_SOURCE = """
 SELECT source FROM executions

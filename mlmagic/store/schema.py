@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 # Raised with every change to the tables, to what is put into them, or to the journal's events: a database of another
 # version is built anew from the journals.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ EXECUTIONS = Table(
         "error_line": "BIGINT",
         "write_lines": "BIGINT[]",
         "tracking_seconds": "DOUBLE",
+        "code": "VARCHAR",
     },
     ("execution_id",),
 )
@@ -89,7 +90,43 @@ REUSES = Table(
     ("execution_id",),
 )
 
-TABLES = {table.name: table for table in (SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS, REUSES)}
+SWEEPS = Table(
+    "sweeps",
+    {
+        **_texts("sweep_id", "execution_id", "name"),
+        "space": "JSON",
+        **_texts("objective", "direction", "status"),
+        "started_at": "TIMESTAMP",
+        "seconds": "DOUBLE",
+        "options": "JSON",
+        **_texts("source", "code_hash"),
+        "inputs": "JSON",
+        "plan": "JSON",
+    },
+    ("sweep_id",),
+)
+TRIALS = Table(
+    "trials",
+    {
+        **_texts("trial_id", "sweep_id"),
+        "number": "BIGINT",
+        "params": "JSON",
+        "status": "VARCHAR",
+        "value": "DOUBLE",
+        "seconds": "DOUBLE",
+        "worker": "BIGINT",
+        "device": "VARCHAR",
+        "started_at": "TIMESTAMP",
+        "seed": "BIGINT",
+        **_texts("error", "output", "artifact", "kept_from"),
+    },
+    ("trial_id",),
+)
+
+TABLES = {
+    table.name: table
+    for table in (SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS, REUSES, SWEEPS, TRIALS)
+}
 
 FILES = """
 CREATE VIEW files AS

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlmagic.errors import StoreError
-from mlmagic.records import BEFORE, Execution, History, Read, Reuse, Session, Version, Write
+from mlmagic.records import BEFORE, Execution, History, Measure, Read, Reuse, Session, Sweep, Trial, Version, Write
 from mlmagic.store import guard, ingest, queries
 from mlmagic.store.db import Connection, Database
 from mlmagic.store.trouble import DamagedError, UnwritableError
@@ -71,6 +71,18 @@ class Store:
     def reuses(self, session_id: str | None = None) -> list[Reuse]:
         """What the cache made of the executions of a session, or of all, by id."""
         return self._ask(lambda cursor: [Reuse(**row) for row in _rows(cursor, queries.REUSES, session=session_id)])
+
+    def sweeps(self, session_id: str | None = None) -> list[Sweep]:
+        """The sweeps of a session's cells that have ended, or all sweeps; newest last."""
+        return self._ask(lambda cursor: [_sweep(row) for row in _rows(cursor, queries.SWEEPS, session=session_id)])
+
+    def trials(self, sweep_id: str) -> list[Trial]:
+        """The trials of a sweep, by number."""
+        return self._ask(lambda cursor: [_trial(row) for row in _rows(cursor, queries.TRIALS, sweep=sweep_id)])
+
+    def reports(self, sweep_id: str) -> list[Measure]:
+        """What the trials of a sweep told on their way, by trial number and step."""
+        return self._ask(lambda cursor: [Measure(**row) for row in _rows(cursor, queries.REPORTS, sweep=sweep_id)])
 
     def earlier_source(self, cell_id: str, name: str | None, execution_id: str) -> str | None:
         """The text of the last execution of the same cell before this one; by name where it has one."""
@@ -182,6 +194,26 @@ def _session(row: dict[str, Any]) -> Session:
     row["started_at"], row["ended_at"] = _seconds(row["started_at"]), _seconds(row["ended_at"])
     row["environment"] = json.loads(row["environment"] or "{}")
     return Session(**row)
+
+
+def _sweep(row: dict[str, Any]) -> Sweep:
+    row["started_at"] = _seconds(row["started_at"])
+    for name in ("space", "options", "inputs"):
+        row[name] = _json(row[name], {})
+    row["plan"] = tuple(_json(row["plan"], []))
+    return Sweep(**row)
+
+
+def _trial(row: dict[str, Any]) -> Trial:
+    row["started_at"] = _seconds(row["started_at"])
+    row["params"] = _json(row["params"], {})
+    return Trial(**row)
+
+
+def _json(text: str | None, empty: T) -> T:
+    """What a JSON column holds; `empty` where that is of another kind, for lines that somebody else wrote."""
+    found = json.loads(text) if text else empty
+    return found if isinstance(found, type(empty)) else empty
 
 
 def _rows(cursor: Connection, query: str, **parameters: Any) -> list[dict[str, Any]]:

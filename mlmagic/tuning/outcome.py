@@ -71,7 +71,7 @@ class SweepResult(Result):
         kept = sum(trial.kept_from is not None for trial in self.trials)
         if kept:
             parts.append(f"{kept} from before")
-        if self.sweep.seconds:
+        if self.sweep.seconds and done > kept:
             parts.append(f"{(done - kept) / self.sweep.seconds:.2g} per second")
         shared, all_statements = self.shared
         if all_statements:
@@ -95,7 +95,7 @@ class SweepResult(Result):
     def ranked(self) -> list[Trial]:
         """Best first; those without a score at the end, in order."""
         sign = -1 if self.sweep.direction == "maximize" else 1
-        order = {"complete": 0, "pruned": 1, "running": 2, "failed": 3}
+        order = {"complete": 0, "pruned": 1, "running": 2, "interrupted": 3, "failed": 4}
 
         def key(trial: Trial) -> tuple[int, float, int]:
             return order[trial.status], sign * trial.value if trial.value is not None else 0.0, trial.number

@@ -13,6 +13,8 @@ Value: TypeAlias = "float | int | str | bool | None"  # as it is stored: a numbe
 
 Number: TypeAlias = "float | int"
 
+_MOST = 2**53  # samplers work with floats
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -55,7 +57,8 @@ class Parameter:
         middle = math.exp((math.log(low) + math.log(high)) / 2) if self.log else (low + high) / 2
         if self.kind == "float":
             return min(max(middle, low), high)
-        return int(low) + round((middle - low) / self.step) * self.step if self.step > 1 else round(middle)
+        nearest = int(low) + round((middle - low) / self.step) * self.step if self.step > 1 else round(middle)
+        return min(max(nearest, int(low)), int(high))  # exp(log(x)) misses x where numbers are great
 
     def _bounds(self) -> tuple[float | int, float | int]:
         assert self.low is not None
@@ -74,9 +77,11 @@ class Parameter:
         if isinstance(stored, bool) or not isinstance(stored, (int, float)):
             return None
         low, high = self._bounds()
+        if not low <= stored <= high:  # nor is NaN within
+            return None
         if self.kind == "int" and (stored != int(stored) or (int(stored) - int(low)) % self.step):
             return None
-        return (int(stored) if self.kind == "int" else float(stored)) if low <= stored <= high else None
+        return int(stored) if self.kind == "int" else float(stored)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values; `from_dict` reads them back."""
@@ -155,7 +160,7 @@ def choice_parameter(
     named = tuple(_label(option, number, labels) for number, option in enumerate(found))
     for number, label in enumerate(named):
         if any(_same(label, other) for other in named[:number]):
-            raise MisuseError(f"{name}: sweep.choice has the option {label!r} twice")
+            raise MisuseError(f"{name}: sweep.choice has the option {clipped(repr(label))} twice")
     start = None
     if default is not None:
         start = next(
@@ -186,7 +191,7 @@ def _is_iterable(value: object) -> bool:
 def _number(name: str, word: str, value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or isinstance(value, (str, bytes)):
         raise MisuseError(f"{name}: sweep.{word} takes finite numbers, not {_told(value)}")
@@ -197,12 +202,21 @@ def _whole(name: str, value: Any) -> int:
     number = _number(name, "int", value)
     if number != int(number):
         raise MisuseError(f"{name}: sweep.int takes whole numbers, not {_told(value)}")
+    if abs(number) > _MOST:
+        raise MisuseError(f"{name}: sweep.int takes whole numbers up to 2**53, which floats tell apart")
     return int(number)
 
 
 def _told(value: object) -> str:
+    if type(value) is int and value.bit_length() > 1023:
+        return "an int beyond all floats"  # thousands of digits, which Python may refuse to write
     plain = value is None or type(value) in (str, int, float, bool)
-    return repr(value) if plain else f"a {type(value).__qualname__}"
+    return clipped(repr(value)) if plain else f"a {type(value).__qualname__}"
+
+
+def clipped(text: str, most: int = 60) -> str:
+    """As much of a text as an error line has room for."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _check_range(name: str, word: str, low: float, high: float, log: bool) -> None:

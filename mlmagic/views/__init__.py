@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mlmagic.views import lineage, tables
+from mlmagic.views import lineage, sweeps, tables
 
-__all__ = ["lineage", "tables"]
+__all__ = ["lineage", "sweeps", "tables"]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mlmagic.records import Execution, Measure, Observation, Read, Session, Version, Write
+from mlmagic.records import Execution, Measure, Observation, Read, Session, Sweep, Trial, Version, Write
 
 
 @pytest.fixture(scope="session")
@@ -23,5 +23,22 @@ def observation() -> Callable[..., Observation]:
             params=(Measure(execution_id, "lr", 0.1),),
             metrics=(Measure(execution_id, "auc", metric),),
         )
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def sweep() -> Callable[..., Sweep]:
+    def build(status: str = "running", **fields) -> Sweep:
+        space = {"lr": {"name": "lr", "kind": "float", "low": 1e-4, "high": 0.1, "labels": []}}
+        return Sweep("w1", "e1", "mlp", space, "auc", "maximize", status, 2.0, **fields)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def trial() -> Callable[..., Trial]:
+    def build(status="running", **fields) -> Trial:
+        return Trial("t1", "w1", 0, {"lr": 0.1, "act": "relu"}, status, 2.5, **fields)
 
     return build

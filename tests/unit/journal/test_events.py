@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mlmagic.journal import events
+from mlmagic.records import Measure, Sweep, Trial
 
 
 def test_an_observation_comes_back_with_every_record(observation):
@@ -30,6 +31,33 @@ def test_a_float_that_is_not_finite_is_written_so_that_any_reader_copes(observat
     line = events.encode(events.observed(observation(metric=value)))
     strict = json.loads(line, parse_constant=pytest.fail)
     assert float(strict["metrics"][0]["value"]) == pytest.approx(value, nan_ok=True)
+
+
+def test_a_sweep_comes_back_with_every_field(sweep):
+    made = sweep("finished", seconds=9.5, options={"trials": 40}, plan=({"line": 1, "shared": True},))
+    event = events.decode(events.encode(events.swept(made)))
+    assert event is not None
+    assert event["event"] == "sweep"
+    assert Sweep(**{**event["sweep"], "plan": tuple(event["sweep"]["plan"])}) == made
+
+
+def test_a_trial_comes_back_with_its_measures(trial):
+    made = trial("complete", value=0.9, device="cuda:1")
+    lr, auc = Measure("e1", "lr", 0.1, trial_id="t1"), Measure("e1", "auc", 0.9, trial_id="t1", step=3)
+    event = events.decode(events.encode(events.tried(made, [lr], [auc])))
+    assert event is not None
+    assert event["event"] == "trial"
+    assert Trial(**event["trial"]) == made
+    assert ([Measure(**row) for row in event["params"]], [Measure(**row) for row in event["metrics"]]) == ([lr], [auc])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
+def test_a_trials_value_that_is_not_finite_is_written_so_that_any_reader_copes(trial, value):
+    reported = Measure("e1", "loss", value, trial_id="t1", step=0)
+    line = events.encode(events.tried(trial("complete", value=value), [], [reported]))
+    strict = json.loads(line, parse_constant=pytest.fail)
+    for found in (strict["trial"]["value"], strict["metrics"][0]["value"]):
+        assert float(found) == pytest.approx(float(value), nan_ok=True)
 
 
 @pytest.mark.parametrize("value", [np.float32(0.5), np.float64("nan"), np.int64(3), np.bool_(True)])
@@ -59,6 +87,10 @@ def test_an_object_is_refused_without_asking_for_its_repr(observation):
         b'{"v":1,"event":"session","session":{}}\n',
         b'{"v":1,"event":"observation","execution":{"execution_id":null}}\n',
         b'{"v":1,"event":"observation","execution":{"execution_id":"e"},"reads":[1]}\n',
+        b'{"v":1,"event":"sweep"}\n',
+        b'{"v":1,"event":"sweep","sweep":{"name":"mlp"}}\n',
+        b'{"v":1,"event":"trial","trial":{"sweep_id":"w"}}\n',
+        b'{"v":1,"event":"trial","trial":{"trial_id":"t"},"metrics":{"auc":1}}\n',
         b'{"v":0,"event":"session_ended","session_id":"s"}\n',
         b"[" * 100_000 + b"\n",
     ],
@@ -68,7 +100,7 @@ def test_a_line_without_an_event_is_unreadable(line):
         events.decode(line)
 
 
-@pytest.mark.parametrize("line", [b'{"v":99,"event":"session"}', b'{"v":1,"event":"sweep"}'])
+@pytest.mark.parametrize("line", [b'{"v":99,"event":"session"}', b'{"v":1,"event":"drift"}'])
 def test_an_event_of_a_later_release_is_none(line):
     assert events.decode(line) is None
 

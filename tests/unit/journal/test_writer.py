@@ -33,6 +33,18 @@ def test_each_event_is_a_line_at_once(journal, session, observation):
     assert journal.path.name == "s1.jsonl"
 
 
+def test_a_sweep_and_its_trials_are_lines_as_they_change(journal, sweep, trial):
+    journal.swept(sweep())
+    journal.tried(trial())
+    journal.tried(trial("complete", value=0.5))
+    journal.swept(sweep("finished"))
+    assert kinds(journal) == ["sweep", "trial", "trial", "sweep"]
+    assert [event["trial"]["status"] for event, _ in read(journal.path) if event["event"] == "trial"] == [
+        "running",
+        "complete",
+    ]
+
+
 def test_a_reopened_journal_goes_on_at_its_end(journal, session, observation):
     journal.session_started(session)
     journal.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlmagic.capture import Cell, Outcome
+from mlmagic.records import Measure, Sweep, Trial
 from mlmagic.session import Session
 from mlmagic.session.project import open_project
 from mlmagic.session.settings import MLMagic, settings
@@ -94,3 +95,31 @@ def test_environment_variables_give_the_defaults(monkeypatch):
     monkeypatch.setenv("MLMAGIC_OBJECT_LIMIT", "77")
     found = settings()
     assert (found.home, found.track, found.object_limit) == ("/somewhere", False, 77)
+
+
+def test_a_sweep_and_its_trials_go_through_the_journal_into_the_store(session):
+    sweep = Sweep("w1", None, "mlp", {}, "auc", "maximize", "running", 1.0)
+    trial = Trial("t1", "w1", 0, {"lr": 0.1}, "complete", 1.5, value=0.5)
+    told = Measure("", "auc", 0.5, trial_id="t1", step=1)
+    session.swept(sweep)
+    session.tried(trial, metrics=(measure for measure in [told]))
+    assert (session.store.sweeps(), session.store.trials("w1"), session.store.reports("w1")) == (
+        [sweep],
+        [trial],
+        [told],
+    )
+
+
+def test_trials_that_a_full_disk_refuses_are_written_with_their_measures_when_there_is_room(session, monkeypatch):
+    trial = Trial("t1", "w1", 0, {"lr": 0.1}, "complete", 1.5, value=0.5)
+    told = Measure("", "auc", 0.5, trial_id="t1", step=1)
+
+    def refuse(line: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(session._journal, "_append", refuse)
+        session.tried(trial, metrics=iter([told]))
+    session.swept(Sweep("w1", None, "mlp", {}, "auc", "maximize", "finished", 1.0))
+    assert session.store.trials("w1") == [trial]
+    assert session.store.reports("w1") == [told]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlmagic.journal import Journal
-from mlmagic.records import Execution, Measure, Observation, Read, Session, Version, Write
+from mlmagic.records import Execution, Measure, Observation, Read, Session, Sweep, Trial, Version, Write
 from mlmagic.store import Store
 
 Cell = Callable[..., Observation]
@@ -58,6 +58,28 @@ def cell() -> Cell:
 def session() -> Callable[..., Session]:
     def build(session_id: str = "s1", started_at: float = 1_700_000_000.0) -> Session:
         return Session(session_id, started_at, None, "a.ipynb", "host", "3.11.7", "abc", True, {"numpy": "2.4.6"})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def sweep() -> Callable[..., Sweep]:
+    """`sweep("w1", "finished")`: a sweep of execution e1."""
+
+    def build(sweep_id: str = "w1", status: str = "running", **fields) -> Sweep:
+        values = {"execution_id": "e1", "name": "mlp", "space": {}, "started_at": 1_700_000_000.25, **fields}
+        return Sweep(sweep_id=sweep_id, objective="auc", direction="maximize", status=status, **values)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def trial() -> Callable[..., Trial]:
+    """`trial(3, "complete", value=0.5)`: trial w1-3 of sweep w1."""
+
+    def build(number: int = 0, status="running", *, sweep_id: str = "w1", **fields) -> Trial:
+        values = {"params": {"lr": 0.1}, "started_at": 1_700_000_001.5, **fields}
+        return Trial(f"{sweep_id}-{number}", sweep_id, number, status=status, **values)
 
     return build
 

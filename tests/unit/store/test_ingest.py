@@ -21,6 +21,8 @@ def test_a_line_is_in_the_tables_once_however_often_it_is_asked_for(store, journ
         "writes": 2,
         "params": 0,
         "metrics": 1,
+        "sweeps": 0,
+        "trials": 0,
     }
 
 

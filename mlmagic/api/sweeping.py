@@ -1,0 +1,479 @@
+"""`mlmagic.sweep` and the cell under `%%sweep`: options and the notebook's variables in, a finished sweep out."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import time as now
+from typing import Any
+
+from mlmagic.analysis import redact
+from mlmagic.cache.artifacts import ArtifactStore
+from mlmagic.cache.signing import sign, user_key
+from mlmagic.capture import Recorder
+from mlmagic.capture.behind import code_behind
+from mlmagic.capture.reach import Reach
+from mlmagic.config import key_path
+from mlmagic.errors import MisuseError, UnknownNameError
+from mlmagic.records import Measure, Sweep, Trial, new_id
+from mlmagic.session import Session, require
+from mlmagic.session import resume as current_or_new
+from mlmagic.tuning.body import Body, read_body
+from mlmagic.tuning.engines import check_engine
+from mlmagic.tuning.engines.slots import cores, slots
+from mlmagic.tuning.outcome import SweepResult
+from mlmagic.tuning.pruners import PRUNERS
+from mlmagic.tuning.samplers import SAMPLERS
+from mlmagic.tuning.search import Request, Search, Sinks
+from mlmagic.tuning.space import Parameter, choice_parameter, float_parameter, int_parameter
+from mlmagic.views.live import Live
+
+__all__ = ["Choice", "Options", "sweep", "sweep_cell"]
+
+_DEFAULT_TRIALS = 20
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h)?$")
+_UNITS = {None: 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600}
+_GPU_PACKAGES = frozenset({"torch", "jax", "cupy", "tensorflow", "cuml"})
+_OBJECTIVE = "_objective_"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a sweep is started with, as the user says it; see `sweep`."""
+
+    name: str | None = None
+    maximize: str | None = None
+    minimize: str | None = None
+    trials: int | None = None
+    time: str | float | None = None
+    sampler: str = "tpe"
+    pruner: str = "none"
+    gpus: str = "auto"
+    workers: int | None = None
+    trial_timeout: str | float | None = None
+    engine: str = "local"
+    seed: int = 0
+    resume: bool = False
+
+    @property
+    def objective(self) -> str:
+        if bool(self.maximize) == bool(self.minimize):
+            raise MisuseError("a sweep needs a metric: --maximize METRIC or --minimize METRIC, one of the two")
+        return str(self.maximize or self.minimize)
+
+    def check(self) -> None:
+        """Raises `MisuseError` or `UnknownNameError` for what cannot be, before anything runs."""
+        if not self.objective.isidentifier():
+            raise MisuseError(f"the metric is the name of a variable, not {self.objective!r}")
+        for what, given, known in (("sampler", self.sampler, SAMPLERS), ("pruner", self.pruner, PRUNERS)):
+            if given not in known:
+                raise UnknownNameError.among(what, given, known)
+        check_engine(self.engine)
+        if self.trials is not None and self.trials < 1:
+            raise MisuseError(f"--trials takes a whole number from 1 on, not {self.trials}")
+
+    def budget(self) -> dict[str, Any]:
+        """How many trials and seconds; where nothing is said, a small number of trials."""
+        seconds = duration("--time", self.time)
+        trials = self.trials if self.trials is not None or seconds is not None else _DEFAULT_TRIALS
+        return {"trials": trials, "seconds": seconds}
+
+
+def duration(option: str, given: str | float | None) -> float | None:
+    """Seconds from `90`, `90s`, `10m` or `2h`."""
+    if given is None:
+        return None
+    found = _TIME.fullmatch(str(given).strip())
+    if found is None or float(found[1]) <= 0:
+        raise MisuseError(f"{option} takes a time such as 90s, 10m or 2h, not {given!r}")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+# -- the function ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Options for a parameter of `mlmagic.sweep`; made by `mlmagic.sweep.choice`."""
+
+    options: tuple[Any, ...]
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    kind: str
+    args: tuple[Any, ...]
+    given: Mapping[str, Any]
+
+
+class _Sweep:
+    """`mlmagic.sweep`: search the arguments of a function; `float`, `log`, `int` and `choice` make its ranges."""
+
+    def __call__(
+        self,
+        function: Callable[..., Any],
+        space: dict[str, Any],
+        *,
+        maximize: str | None = None,
+        minimize: str | None = None,
+        trials: int | None = None,
+        time: str | float | None = None,
+        sampler: str = "tpe",
+        pruner: str = "none",
+        gpus: str = "auto",
+        workers: int | None = None,
+        trial_timeout: str | float | None = None,
+        seed: int = 0,
+        name: str | None = None,
+        resume: bool = False,
+    ) -> SweepResult:
+        """Search the arguments of a function in worker processes.
+
+        Parameters
+        ----------
+        function : callable
+            Takes the parameters by name; returns the metric, or a dict of metrics. `sweep.report` works inside.
+        space : dict
+            Parameter -> range: ``mlmagic.sweep.log(1e-4, 1e-1)``, ``.float``, ``.int`` or ``.choice``.
+        maximize, minimize : str
+            The metric's name; one of the two.
+        trials : int, optional
+            How many; 20 where neither this nor `time` is given.
+        time : str or float, optional
+            No trial starts after so many seconds (``"10m"``).
+        sampler, pruner : str
+            ``tpe`` or ``random``; ``none``, ``hyperband`` or ``halving``.
+        gpus : str
+            ``auto``, ``all``, ``none`` or numbers; `workers`: trials at a time.
+        trial_timeout : str or float, optional
+            A trial that takes longer has failed.
+        seed : int
+            The same seed suggests the same values, as long as trials end in the same order.
+
+        Returns
+        -------
+        SweepResult
+
+        Raises
+        ------
+        MisuseError, UnknownNameError
+            Options that do not fit; one line.
+        """
+        called = name or getattr(function, "__name__", None)
+        asked = Options(
+            called,
+            maximize,
+            minimize,
+            trials,
+            time,
+            sampler,
+            pruner,
+            gpus,
+            workers,
+            trial_timeout,
+            "local",
+            seed,
+            resume,
+        )
+        if not space:
+            raise MisuseError("a sweep needs a space: {'lr': mlmagic.sweep.log(1e-4, 1e-1)}")
+        asked.check()
+        extra: dict[str, Any] = {_OBJECTIVE: function}
+        calls = ", ".join(_argument(key, value, extra) for key, value in space.items())
+        session = current_or_new(sys._getframe(1).f_globals)
+        return _run(session, f"{asked.objective} = {_OBJECTIVE}({calls})", asked, extra, None)
+
+    def float(self, low: Any, high: Any, *, default: Any = None) -> _Range:
+        """A number between two bounds."""
+        return _range("float", (low, high), {"default": default})
+
+    def log(self, low: Any, high: Any, *, default: Any = None) -> _Range:
+        """The same, drawn evenly on a logarithmic scale."""
+        return _range("log", (low, high), {"default": default})
+
+    def int(self, low: Any, high: Any, log: bool = False, step: Any = 1, *, default: Any = None) -> _Range:
+        """A whole number between two bounds, both included."""
+        return _range("int", (low, high), {"log": log, "step": step, "default": default})
+
+    def choice(self, options: Iterable[Any], *, default: Any = None) -> Choice:
+        """One of several options, of any kind."""
+        made = Choice(tuple(options), default)
+        choice_parameter("sweep.choice", made.options, default=default)
+        return made
+
+    def __repr__(self) -> str:
+        return "mlmagic.sweep(function, space, maximize=… | minimize=…)"
+
+
+sweep = _Sweep()
+
+
+def _range(kind: str, args: tuple[Any, ...], given: Mapping[str, Any]) -> _Range:
+    told = {key: value for key, value in given.items() if value not in (None, False) and (key, value) != ("step", 1)}
+    make: Any = int_parameter if kind == "int" else float_parameter
+    make(f"sweep.{kind}", *args, **told, **({"log": True} if kind == "log" else {}))
+    return _Range(kind, args, told)
+
+
+def _argument(name: str, value: Any, extra: dict[str, Any]) -> str:
+    """A parameter as the body of a cell would spell it."""
+    if not str(name).isidentifier():
+        raise MisuseError(f"parameters are names of arguments, not {name!r}")
+    if isinstance(value, Choice):
+        extra[f"_options_{name}"] = value.options
+        default = f", default=_options_{name}[{_position(value)}]" if value.default is not None else ""
+        return f"{name}=sweep.choice(_options_{name}{default})"
+    if not isinstance(value, _Range):
+        raise MisuseError(f"{name}: a range is expected, as in mlmagic.sweep.log(1e-4, 1e-1), not {value!r}")
+    words = [repr(arg) for arg in value.args] + [f"{key}={told!r}" for key, told in value.given.items()]
+    return f"{name}=sweep.{value.kind}({', '.join(words)})"
+
+
+def _position(choice: Choice) -> int:
+    parameter, _ = choice_parameter("choice", choice.options, default=choice.default)
+    return int(parameter.start)
+
+
+# -- the cell --------------------------------------------------------------------------------------
+
+
+def sweep_cell(source: str, options: Options, typed: str, transform: Callable[[str], str] | None = None) -> SweepResult:
+    """Search the values that a cell asks for; what it comes to is shown as it grows.
+
+    Parameters
+    ----------
+    source : str
+        The body.
+    typed : str
+        The whole cell, for the store.
+    """
+    options.check()
+    session = require()
+    return _run(session, source, options, {}, Live(), typed=typed, transform=transform)
+
+
+def _run(
+    session: Session,
+    source: str,
+    options: Options,
+    extra: Mapping[str, Any],
+    live: Live | None,
+    typed: str = "",
+    transform: Callable[[str], str] | None = None,
+) -> SweepResult:
+    body = read_body(source, transform)
+    _check_metric(body, options.objective)
+    code = transform(source) if transform is not None else source
+    found = _reachable(session.recorder, code, extra)
+    values = {name: session.namespace[name] for name in found.reads if name in session.namespace} | dict(extra)
+    places = slots(options.workers, options.gpus, wanted=bool(_GPU_PACKAGES & _packages(found, body)))
+    row = _row(session, options, body, typed or source, {name: _print_of(session, name) for name in values})
+    earlier = _earlier(session, options, body, row) if options.resume else _Earlier(row)
+    for trial, reports in earlier.copied:
+        session.tried(trial, metrics=reports)
+    request = Request(
+        sweep=earlier.sweep,
+        body=body,
+        code=code,
+        values=values,
+        modules=_modules(session.recorder, found, body, values),
+        root=session.project.root,
+        slots=places,
+        threads=max(1, cores() // len(places)),
+        trial_timeout=duration("--trial-timeout", options.trial_timeout),
+        earlier=earlier.trials,
+        reports=earlier.reports,
+    )
+    vault = Vault(session.project.folder / "artifacts" / "sweeps")
+    with session.recorder.aside():
+        return Search(request, _sinks(session, vault, earlier.sweep.sweep_id, live)).run()
+
+
+def _check_metric(body: Body, objective: str) -> None:
+    """Say before anything runs that no trial could have a score."""
+    bound = body.facts.binds.union(*(own.stores for own in body.facts.functions.values()))
+    reports = body.reports()
+    if objective in bound or reports is None or objective in reports or body.facts.dynamic:
+        return
+    known = sorted(bound | reports)
+    near = UnknownNameError.among("variable", objective, known) if known else ""
+    raise MisuseError(f"the body never binds or reports the metric {objective}: {near}".rstrip(": "))
+
+
+def _reachable(recorder: Recorder, code: str, extra: Mapping[str, Any]) -> Reach:
+    """What the body can read of the notebook, also through functions that are no variables."""
+    found = recorder.reachable(code)
+    inner = [name for value in extra.values() for name in recorder.look(value).names]
+    for name in inner:
+        more = recorder.reachable(name)
+        found.reads |= more.reads
+        found.packages |= more.packages
+    for value in extra.values():
+        found.packages |= recorder.look(value).packages
+    return found
+
+
+def _print_of(session: Session, name: str) -> str | None:
+    seen = session.recorder.snapshots().get(name)
+    return seen.fingerprint if seen is not None else None
+
+
+def _packages(found: Reach, body: Body) -> set[str]:
+    return found.packages | {name.partition(".")[0] for name in body.facts.imports}
+
+
+def _modules(recorder: Recorder, found: Reach, body: Body, values: Mapping[str, Any]) -> list[str]:
+    """Modules that workers import once, before they are forked: those loaded here that trials can reach."""
+    behind = code_behind(values.values()).imports
+    packages = {*_packages(found, body), *(name.partition(".")[0] for name in behind), "numpy"}
+    packages -= {"__main__", "mlmagic", "IPython", "ipykernel"}
+    loaded = [
+        name
+        for name in list(sys.modules)
+        if name.partition(".")[0] in packages and not recorder.scope.is_local(name) and ".tests" not in name
+    ]
+    return [*dict.fromkeys([*loaded, *body.facts.imports, *behind])]
+
+
+def _row(session: Session, options: Options, body: Body, typed: str, inputs: Mapping[str, str | None]) -> Sweep:
+    about = {
+        "sampler": options.sampler,
+        "pruner": options.pruner,
+        "seed": options.seed,
+        "workers": options.workers,
+        "gpus": options.gpus,
+        **options.budget(),
+    }
+    return Sweep(
+        sweep_id=new_id(),
+        execution_id=session.recorder.execution_id,
+        name=options.name or options.objective,
+        space={name: parameter.to_dict() for name, parameter in body.parameters().items()},
+        objective=options.objective,
+        direction="maximize" if options.maximize else "minimize",
+        status="running",
+        started_at=now(),
+        options=about,
+        source=redact(typed),
+        code_hash=body.code_hash,
+        inputs=inputs,
+    )
+
+
+def _sinks(session: Session, vault: Vault, sweep_id: str, live: Live | None) -> Sinks:
+    wish = vault.wish(sweep_id)
+
+    def stopping() -> bool:
+        if not wish.exists():
+            return False
+        wish.unlink(missing_ok=True)
+        return True
+
+    def progress(result: SweepResult) -> None:
+        if live is not None:
+            live.show(result, last=not result.live)
+
+    return Sinks(session.swept, session.tried, progress, vault.keep, vault.forget, stopping)
+
+
+class Vault:
+    """The best trials' variables on disk, and wishes to stop: signed, since they are unpickled when they come back.
+
+    Parameters
+    ----------
+    folder : Path
+        Of all sweeps of a project.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.artifacts = ArtifactStore(folder / "values")
+
+    def keep(self, path: Path) -> str:
+        """Store a file; what finds it again, and proves that this user stored it."""
+        digest = self.artifacts.put_file(path).digest
+        return f"{digest}:{self._signature(digest)}"
+
+    def forget(self, artifact: str) -> None:
+        """Remove a stored file."""
+        self.artifacts.remove(artifact.partition(":")[0])
+
+    def holds(self, artifact: str) -> bool:
+        """Whether this user stored the file."""
+        digest, _, signature = artifact.partition(":")
+        return signature == self._signature(digest)
+
+    def wish(self, sweep_id: str) -> Path:
+        """The file that asks a running sweep to stop."""
+        return self._folder / f"{sweep_id}.stop"
+
+    def _signature(self, digest: str) -> str:
+        return sign(user_key(key_path()), f"sweep:{digest}".encode())
+
+
+# -- from before -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What a sweep begins with.
+
+    Attributes
+    ----------
+    sweep : Sweep
+        Its row: that of the earlier sweep where this goes on with it.
+    trials, reports
+        Of before, as far as they still hold.
+    copied : sequence of (Trial, reports)
+        Rows to be written, because they stood under another sweep so far.
+    """
+
+    sweep: Sweep
+    trials: Sequence[Trial] = ()
+    reports: Sequence[Measure] = ()
+    copied: Sequence[tuple[Trial, Sequence[Measure]]] = ()
+
+
+def _earlier(session: Session, options: Options, body: Body, row: Sweep) -> _Earlier:
+    """What the last sweep of this name leaves to this one."""
+    known = session.store.sweeps()
+    last = next((one for one in reversed(known) if one.name == row.name), None)
+    if last is None:
+        raise UnknownNameError.among("sweep to resume called", row.name, [one.name for one in known])
+    if why := _other_question(last, row):
+        session.say(f"sweep {row.name}: nothing of before holds any more: {why}")
+        return _Earlier(row)
+    trials, reports = session.store.trials(last.sweep_id), session.store.reports(last.sweep_id)
+    ranges = {name: Parameter.from_dict(told) for name, told in last.space.items()} | body.parameters()
+    valid = [trial for trial in trials if _still_valid(trial, ranges)]
+    space = {name: parameter.to_dict() for name, parameter in ranges.items()}
+    if len(valid) == len(trials):
+        again = replace(row, sweep_id=last.sweep_id, started_at=last.started_at, space=space)
+        return _Earlier(again, trials, reports)
+    new = {trial.trial_id: new_id() for trial in valid}
+    moved = [
+        replace(trial, trial_id=new[trial.trial_id], sweep_id=row.sweep_id, kept_from=trial.trial_id) for trial in valid
+    ]
+    told = [replace(one, trial_id=new[str(one.trial_id)]) for one in reports if one.trial_id in new]
+    copied = [(trial, [one for one in told if one.trial_id == trial.trial_id]) for trial in moved]
+    return _Earlier(replace(row, space=space), moved, told, copied)
+
+
+def _other_question(last: Sweep, row: Sweep) -> str:
+    """Why earlier scores do not answer what is asked now; empty where they do."""
+    if (last.objective, last.direction) != (row.objective, row.direction):
+        return f"it was to {last.direction} {last.objective}"
+    if last.code_hash != row.code_hash:
+        return "its code changed"
+    names = sorted({*last.inputs, *row.inputs})
+    changed = (name for name in names if last.inputs.get(name) is None or last.inputs[name] != row.inputs.get(name))
+    name = next(changed, None)
+    return f"{name} changed, or its content is not known" if name is not None else ""
+
+
+def _still_valid(trial: Trial, ranges: Mapping[str, Parameter]) -> bool:
+    return all(name in ranges and ranges[name].raw(value) is not None for name, value in trial.params.items())

@@ -1,0 +1,275 @@
+"""The kernel's side of the workers on this machine: tasks in, their messages and their ends out.
+
+One child process for each trial, forked from a clean server, so that a trial that crashes, hangs or runs out of memory
+is one failed trial.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlmagic.errors import MlmagicError
+from mlmagic.tuning.engines.slots import Slot
+from mlmagic.tuning.wire import Channel, Message
+
+_HEADER = 16
+_GRACE = 1.0  # seconds for the server to end by itself
+_TAIL = 2000  # characters of a trial's output that are kept
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "LOKY_MAX_CPU_COUNT",
+)  # fmt: skip
+
+
+class WorkerError(MlmagicError):
+    """The workers cannot be had; the text says why."""
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """One child process at work."""
+
+    slot: Slot
+    channel: Channel
+    output: Path
+    started: float
+    pid: int | None = None
+    finished: bool = False  # it has said all that was to be said
+    gone: bool = False
+    killed: str = ""  # why the engine ended it
+    silent_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a worker said, or, where `message` is ``None``, how it ended."""
+
+    worker: Worker
+    message: Message | None = None
+    reason: str = ""
+
+
+class LocalEngine:
+    """Workers on this machine.
+
+    Parameters
+    ----------
+    slots : sequence of Slot
+    threads : int
+        That numerical libraries may use in one worker.
+    scratch : Path
+        A folder of this sweep's own.
+    """
+
+    def __init__(self, slots: Sequence[Slot], threads: int, scratch: Path) -> None:
+        self.slots = tuple(slots)
+        self._threads = threads
+        self._scratch = scratch
+        self._workers: list[Worker] = []
+        self._rest = b""
+        self._served = 0
+        self._control, theirs = socket.socketpair()
+        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), "MPLBACKEND": "agg"}
+        self._log = (scratch / "server.log").open("wb")
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mlmagic.tuning.engines.server", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                start_new_session=True,  # the terminal's interrupt is the kernel's to hear
+                env={**environment, "PYTHONPATH": os.pathsep.join([_home(), *_given("PYTHONPATH")])},
+            )
+
+    # -- the server --------------------------------------------------------------------------
+
+    def prepare(self, modules: Sequence[str]) -> None:
+        """Let the server import what trials need, from the places where this process finds it."""
+        self._send({"do": "prepare", "path": sys.path, "folder": os.getcwd(), "modules": list(modules)})
+        self._await("prepared")
+
+    def load(self, file: Path) -> None:
+        """Let the server take a file's variables, for trials to inherit."""
+        self._send({"do": "load", "file": str(file)})
+        self._await("loaded")
+
+    def split(self, **asked: Any) -> Message:
+        """Run what a body's trials can share; see `mlmagic.tuning.plan`."""
+        return self._once("split", **asked)
+
+    def probe(self, file: Path) -> Message:
+        """Load a file once, and tell what that does."""
+        return self._once("probe", file=str(file))
+
+    def _once(self, do: str, **asked: Any) -> Message:
+        """One child with one answer."""
+        worker = self._start(self.slots[0], do, asked)
+        while True:
+            for event in self.events(0.5):
+                if event.worker is not worker:
+                    continue
+                if event.message is None:
+                    raise WorkerError(
+                        f"the workers could not be prepared: {event.reason}; {self.tail(worker)}".strip("; ")
+                    )
+                worker.finished = True
+                return event.message
+
+    def _await(self, word: str) -> Message:
+        while True:
+            for message in self._heard(0.5):
+                if word in message:
+                    return message
+
+    # -- trials ------------------------------------------------------------------------------
+
+    def launch(self, slot: Slot, file: Path, task: Mapping[str, Any]) -> Worker:
+        """Start a trial."""
+        asked = {"file": str(file), "environment": dict(slot.environment), "task": dict(task)}
+        return self._start(slot, "trial", asked)
+
+    def _start(self, slot: Slot, do: str, asked: Mapping[str, Any]) -> Worker:
+        channel, theirs = Channel.pair()
+        self._served += 1
+        output = self._scratch / f"output-{self._served}"
+        with theirs:
+            self._send({"do": do, "output": str(output), **asked}, theirs)
+        worker = Worker(slot, channel, output, time.monotonic())
+        self._workers.append(worker)
+        return worker
+
+    def events(self, seconds: float) -> list[Event]:
+        """What was said within this time; returns as soon as there is something."""
+        channels = {worker.channel.fileno(): worker for worker in self._workers if worker.silent_since is None}
+        ready, _, _ = select.select([self._control.fileno(), *channels], [], [], seconds)
+        found = [event for descriptor in ready if descriptor in channels for event in self._read(channels[descriptor])]
+        if self._control.fileno() in ready:
+            for message in self._heard(0.0):
+                found += self._ended(message)
+        found += self._lost()
+        return found
+
+    def _read(self, worker: Worker) -> Iterator[Event]:
+        while worker.silent_since is None and worker.channel.ready():
+            try:
+                message = worker.channel.receive()
+            except (EOFError, ValueError):
+                worker.silent_since = time.monotonic()
+                return
+            if "pid" in message:
+                worker.pid = message["pid"]
+            else:
+                yield Event(worker, message)
+
+    def _ended(self, message: Message) -> Iterator[Event]:
+        worker = next((one for one in self._workers if one.pid is not None and one.pid == message.get("ended")), None)
+        if worker is None:
+            return
+        yield from self._read(worker)
+        yield from self._bury(worker, _why(message["status"]))
+
+    def _lost(self) -> Iterator[Event]:
+        """Workers that fell silent and whose end nobody told: they died before they said who they are."""
+        now = time.monotonic()
+        for worker in list(self._workers):
+            if worker.silent_since is not None and now - worker.silent_since > _GRACE:
+                yield from self._bury(worker, "its process ended")
+
+    def _bury(self, worker: Worker, reason: str) -> Iterator[Event]:
+        self._workers.remove(worker)
+        worker.channel.close()
+        worker.gone = True
+        if not worker.finished:
+            yield Event(worker, None, worker.killed or reason)
+
+    def kill(self, worker: Worker, why: str) -> None:
+        """End a worker; its end comes as an event with this reason."""
+        worker.killed = why
+        if worker.pid is not None:
+            self._send({"do": "kill", "pid": worker.pid})
+
+    def tail(self, worker: Worker) -> str:
+        """The end of what a worker printed; its file goes."""
+        try:
+            text = worker.output.read_text(errors="replace")
+            worker.output.unlink()
+        except OSError:
+            return ""
+        return text[-_TAIL:].strip()
+
+    # -- the wire ----------------------------------------------------------------------------
+
+    def _send(self, command: Message, descriptor: socket.socket | None = None) -> None:
+        text = json.dumps(command).encode()
+        try:
+            header = f"{len(text):<{_HEADER}}".encode()
+            socket.send_fds(self._control, [header], [descriptor.fileno()] if descriptor is not None else [])
+            self._control.sendall(text)
+        except OSError as error:
+            raise self._broken() from error
+
+    def _heard(self, seconds: float) -> list[Message]:
+        ready, _, _ = select.select([self._control], [], [], seconds)
+        if not ready:
+            return []
+        part = self._control.recv(1 << 16)
+        if not part:
+            raise self._broken()
+        *lines, self._rest = (self._rest + part).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def _broken(self) -> WorkerError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
+        said = (self._scratch / "server.log").read_text(errors="replace").strip().splitlines()
+        return WorkerError(f"the workers' server ended{f': {said[-1]}' if said else ''}")
+
+    def close(self) -> None:
+        """End all workers; what they have not said is lost."""
+        self._control.close()  # which the server takes for the end of the kernel
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self._kill_all()
+        for worker in self._workers:
+            worker.channel.close()
+        self._workers.clear()
+        self._log.close()
+
+    def _kill_all(self) -> None:
+        for worker in self._workers:
+            if worker.pid is not None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+
+
+def _why(status: int) -> str:
+    if status >= 0:
+        return f"its process ended with status {status}"
+    name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+    more = ", as the system does when memory runs out" if -status == signal.SIGKILL else ""
+    return f"its process was killed ({name}{more})"
+
+
+def _home() -> str:
+    """Where this package is: the server must be of the same release."""
+    return str(Path(__file__).parents[3])
+
+
+def _given(variable: str) -> list[str]:
+    return [text for text in os.environ.get(variable, "").split(os.pathsep) if text]

@@ -1,0 +1,293 @@
+"""The clean process that workers are forked from: commands in over a socket, one child for each stage and trial.
+
+It imports packages and loads variables, and never runs a statement of the user's: a process that has fitted a model
+with OpenMP, or touched a GPU, cannot be forked any more. It ends with the kernel, and its children with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mlmagic.capture.behind import code_reach
+from mlmagic.capture.modules import LocalModules
+from mlmagic.fingerprint import Scope, snapshot
+from mlmagic.tuning import plan, state
+from mlmagic.tuning.body import read_body
+from mlmagic.tuning.trial import Task, TrialRun, leave
+from mlmagic.tuning.wire import Channel, Message
+
+HEADER = 16  # bytes that say how long a command is; a descriptor travels with them
+_LIKELY_VICTIM = "500"  # before the kernel, should memory run out
+
+
+class Server:
+    """Reads commands until the kernel is gone."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._children: set[int] = set()
+        self._namespace: dict[str, Any] = {}
+        self._loaded: Path | None = None
+        self._bell, ring = os.pipe()
+        os.set_blocking(ring, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(ring)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def run(self) -> None:
+        """Serve; returns when the kernel has closed its end."""
+        try:
+            while True:
+                ready, _, _ = select.select([self._control.fileno(), self._bell], [], [])
+                if self._bell in ready:
+                    os.read(self._bell, 4096)
+                    self._reap()
+                if self._control.fileno() in ready and not self._command():
+                    return
+        finally:
+            for pid in list(self._children):
+                self._kill(pid)
+
+    def _command(self) -> bool:
+        data, descriptors, _, _ = socket.recv_fds(self._control, HEADER, 1)
+        if not data:
+            return False
+        size = int(data)
+        text = b""
+        while len(text) < size:
+            part = self._control.recv(min(size - len(text), 1 << 20))
+            if not part:
+                return False
+            text += part
+        command: Message = json.loads(text)
+        handle: Callable[..., None] = getattr(self, f"_do_{command.pop('do')}")
+        try:
+            handle(*descriptors, **command)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return True
+
+    # -- commands ----------------------------------------------------------------------------
+
+    def _do_prepare(self, path: list[str], folder: str, modules: list[str]) -> None:
+        """Import what the trials will need."""
+        sys.path[:] = path
+        with contextlib.suppress(OSError):
+            os.chdir(folder)
+        failed = [name for name in modules if not _imported(name)]
+        self._tell({"prepared": len(modules) - len(failed), "failed": failed})
+
+    def _do_load(self, file: str) -> None:
+        """Take variables into this process, for the trials to inherit."""
+        module = _new_main()
+        self._namespace = module.__dict__
+        self._namespace.update(state.load(Path(file), self._namespace))
+        self._loaded = Path(file)
+        gc.collect()
+        gc.freeze()  # so that the children's collectors leave these pages alone
+        self._tell({"loaded": file})
+
+    def _do_kill(self, pid: int) -> None:
+        self._kill(pid)
+
+    def _do_split(self, descriptor: int, **asked: Any) -> None:
+        self._fork(descriptor, asked.pop("output"), lambda channel: _split(channel, **asked))
+
+    def _do_probe(self, descriptor: int, **asked: Any) -> None:
+        self._fork(descriptor, asked.pop("output"), lambda channel: _probe(channel, **asked))
+
+    def _do_trial(self, descriptor: int, output: str, file: str, environment: dict[str, str], task: Message) -> None:
+        def run(channel: Channel) -> None:
+            os.environ.update(environment)
+            namespace = self._namespace
+            if self._loaded != Path(file):  # it cannot be inherited: loading starts threads
+                namespace = _new_main().__dict__
+                namespace.update(state.load(Path(file), namespace))
+            TrialRun(Task.of(task), channel, namespace).run()
+
+        self._fork(descriptor, output, run)
+
+    # -- children ----------------------------------------------------------------------------
+
+    def _fork(self, descriptor: int, output: str, work: Callable[[Channel], None]) -> None:
+        pid = os.fork()
+        if pid:
+            self._children.add(pid)
+            return
+        status = 1
+        try:
+            self._become_child(output)
+            channel = Channel.of(os.dup(descriptor))
+            channel.send({"pid": os.getpid()})
+            work(channel)
+            status = 0
+        except (EOFError, BrokenPipeError):
+            status = 2  # the kernel has gone, or wants no more of this
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            leave(status)
+
+    def _become_child(self, output: str) -> None:
+        os.setpgid(0, 0)  # so that what the body starts can be ended with it
+        _die_with_parent()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        self._control.close()
+        os.close(self._bell)
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(_LIKELY_VICTIM)
+        file = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8", errors="replace", buffering=1, closefd=False)  # noqa: SIM115
+
+    def _reap(self) -> None:
+        while self._children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._children.discard(pid)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # whatever it started
+            self._tell({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    def _kill(self, pid: int) -> None:
+        if pid not in self._children:
+            return
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(pid, signal.SIGKILL)
+
+    def _tell(self, message: Message) -> None:
+        with contextlib.suppress(OSError):  # the kernel has gone: the next read says so
+            self._control.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _imported(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except Exception:  # what a package raises when it does not fit here is its own; the body will meet it
+        return False
+    return True
+
+
+def _new_main() -> types.ModuleType:
+    """A module for the trial's variables: classes of the notebook are found in `__main__`."""
+    module = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = __builtins__
+    sys.modules["__main__"] = module
+    return module
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the server is killed; elsewhere the closed channel does it, later."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def threads() -> int:
+    """How many threads this process has, those of libraries included."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:  # not Linux: those of Python at least
+        import threading
+
+        return threading.active_count()
+
+
+# -- what children do besides trials ---------------------------------------------------------------
+
+
+def _split(channel: Channel, source: str, file: str, out: str, forced: dict[str, str], root: str) -> None:
+    """Run what the trials can share, and write all variables as it leaves them."""
+    namespace = _new_main().__dict__
+    start = state.load(Path(file), namespace)
+    namespace.update(start)
+    statements = read_body(source).statements
+    splitter = plan.Splitter(statements, namespace, Path(root), {int(number): why for number, why in forced.items()})
+    split = splitter.run()
+    spoilt = split.spoilt or _write(namespace, {**start, **split.made}, split, Path(out))
+    seen = splitter.recorder.snapshots()
+    channel.send(
+        {
+            "rows": [_row(row) for row in split.rows],
+            "made": split.made,
+            "spoilt": {str(number): why for number, why in spoilt.items()},
+            "fingerprints": {name: seen[name].fingerprint for name in {**start, **split.made} if name in seen},
+        }
+    )
+
+
+def _write(namespace: dict[str, Any], names: dict[str, Any], split: plan.Split, out: Path) -> dict[int, str]:
+    """Write the variables; statements whose results cannot travel, and why."""
+    values = {name: namespace[name] for name in names if name in namespace}
+    try:
+        state.pack(values, out)
+    except state.UnstorableError as error:
+        reason = f"its result cannot be sent to workers: {error}"
+    else:
+        return {}
+    stays = state.pack_what_travels({name: values[name] for name in split.made if name in values}, out)
+    found = {split.made[name]: f"{name} cannot be sent to workers: {why}" for name, why in stays.items()}
+    return found or dict.fromkeys(split.made.values(), reason)
+
+
+def _row(row: plan.Row) -> Message:
+    return {
+        "number": row.number,
+        "line": row.line,
+        "text": row.text,
+        "shared": row.shared,
+        "reason": row.reason,
+        "seconds": row.seconds,
+    }
+
+
+def _probe(channel: Channel, file: str) -> None:
+    """Load the variables once to see what that does: are they what they were, and does it start threads?"""
+    namespace = _new_main().__dict__
+    before = threads()
+    namespace.update(found := state.load(Path(file), namespace))
+    started = threads() - before
+    scope = Scope(namespace, code_reach, LocalModules().is_local)
+    prints = {name: snapshot(value, scope).fingerprint for name, value in found.items()}
+    channel.send({"fingerprints": prints, "threads": started})
+
+
+def main() -> None:
+    """Entry of the process: the number of the control socket is its argument."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    Server(control).run()
+    leave()
+
+
+if __name__ == "__main__":
+    # As a module of its own name: `__main__` is going to be the notebook.
+    from mlmagic.tuning.engines import server
+
+    server.main()
