@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from mlmagic.errors import MisuseError
 from mlmagic.fingerprint import file_fingerprint
 from mlmagic.fingerprint.compare import Difference, Part, difference
 from mlmagic.graph import slicing
-from mlmagic.records import Version
+from mlmagic.records import History, Version
 from mlmagic.results import Result
 from mlmagic.session import active
 from mlmagic.session.project import Project
@@ -145,7 +145,7 @@ def slice(target: str) -> Slice:
     UnknownNameError, MisuseError
         Nothing recorded is called that, or no cell made it.
     """
-    rows = history()
+    rows = _as_python(history())
     plan = slicing.plan(rows, target, {row.execution_id: frozenset(row.write_lines) for row in rows.executions})
     project = find_project()
     with open_store() as store:
@@ -227,3 +227,9 @@ def _detail(found: Difference) -> str:
     if found.verdict == "close":
         return f"max difference {found.largest:.2g}"
     return f"first at {found.path}" if found.path else ""
+
+
+def _as_python(rows: History) -> History:
+    """The same rows, with the code in the place of commands of ours that leave behind what this code would."""
+    executions = tuple(row if row.code is None else replace(row, source=row.code) for row in rows.executions)
+    return replace(rows, executions=executions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +36,8 @@ class SweepResult(Result):
 
     @property
     def best(self) -> Trial | None:
-        """The complete trial with the best score, the first of equals."""
-        scored = [trial for trial in self.trials if trial.status == "complete" and trial.value is not None]
-        sign = -1 if self.sweep.direction == "maximize" else 1
-        return min(scored, key=lambda trial: (sign * float(trial.value or 0.0), trial.number), default=None)
+        """The complete trial with the best finite score, the first of equals."""
+        return next((trial for trial in self.ranked() if trial.status == "complete" and _is_scored(trial)), None)
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -64,7 +63,7 @@ class SweepResult(Result):
     def headline(self) -> str:
         """State, counts and speed in one line."""
         done = len(self.trials) - self.count("running")
-        of = f" of {self.planned}" if self.planned is not None and self.live else ""
+        of = f" of {self.planned}" if self.planned is not None and done < self.planned else ""
         parts = [f"{done}{of} trials"]
         counts = {status: self.count(status) for status in ("pruned", "failed", "running")}
         parts += [f"{number} {status}" for status, number in counts.items() if number]
@@ -97,8 +96,13 @@ class SweepResult(Result):
         sign = -1 if self.sweep.direction == "maximize" else 1
         order = {"complete": 0, "pruned": 1, "running": 2, "interrupted": 3, "failed": 4}
 
-        def key(trial: Trial) -> tuple[int, float, int]:
-            return order[trial.status], sign * trial.value if trial.value is not None else 0.0, trial.number
+        def key(trial: Trial) -> tuple[float, float, int]:
+            scored = trial.value is not None and _is_scored(trial)
+            return (
+                order[trial.status] + (0.0 if scored else 0.5),
+                sign * (trial.value or 0.0) if scored else 0.0,
+                trial.number,
+            )
 
         return sorted(self.trials, key=key)
 
@@ -190,6 +194,10 @@ def _listed(row: Mapping[str, Any]) -> str:
 def _plan_row(row: Mapping[str, Any]) -> tuple[Any, str, str, str]:
     why = f"  ({row['reason']})" if row.get("reason") else ""
     return row.get("line"), "once" if row.get("shared") else "each trial", str(row.get("text", "")), why
+
+
+def _is_scored(trial: Trial) -> bool:
+    return trial.value is not None and math.isfinite(trial.value)
 
 
 def told(value: object) -> str:

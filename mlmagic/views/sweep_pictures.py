@@ -65,8 +65,8 @@ class Scores:
         ranked = tuple(sorted(result.trials, key=merit))
         found = [t for t in ranked if t.status in ("complete", "pruned") and charts.finite(t.value) is not None]
         complete = [trial for trial in found if trial.status == "complete"]
-        values = [score_of(trial) for trial in complete]
-        rank = {trial.trial_id: values.index(value) for trial, value in zip(complete, values, strict=True)}
+        first: dict[float, int] = {}  # equals share the place of the first of them
+        rank = {trial.trial_id: first.setdefault(score_of(trial), place) for place, trial in enumerate(complete)}
         return cls(result, ranked, tuple(found), rank, sign)
 
     @property
@@ -306,7 +306,7 @@ _TOP, _BOTTOM = 30.0, TALL - 12
 def _heading(name: str) -> str:
     """A name as wide as the gap between axes; of a long one both ends, for names in rows differ at theirs."""
     told = charts.short(name, 60)
-    return told if len(told) <= 12 else f"{told[:6]}…{told[-5:]}"
+    return told if len(told) <= 11 else f"{told[:5]}…{told[-5:]}"
 
 
 def _widest(axis: _Axis) -> float:

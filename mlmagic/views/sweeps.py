@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlmagic.records import Trial
-from mlmagic.results import register_renderer
+from mlmagic.results import OUTPUT_LIMIT, TEXT_LIMIT, register_renderer
 from mlmagic.tuning.outcome import SweepList, SweepPlan, SweepResult
 from mlmagic.views import charts, html
 from mlmagic.views import sweep_pictures as pictures
@@ -71,7 +71,12 @@ def render(result: SweepResult) -> Mapping[str, str]:
     """The HTML face: as much of it as is light enough."""
     scores = Scores.of(result)
     pages = (_page(scores, detail) for detail in _DETAILS)
-    return next(({"text/html": page} for page in pages if html.fits(page)), {})
+    return next(({"text/html": page} for page in pages if _is_light(page)), {})
+
+
+def _is_light(page: str) -> bool:
+    """Whether it fits also beside the longest text, so that the picture is never what gives way."""
+    return html.fits(page) and len(page.encode()) <= OUTPUT_LIMIT - TEXT_LIMIT
 
 
 def render_plan(plan: SweepPlan) -> Mapping[str, str]:
