@@ -18,11 +18,16 @@ from mlmagic.session import active
 from mlmagic.session.project import Project, folder_bytes
 from mlmagic.session.reuse import open_cache
 from mlmagic.store import Store
+from mlmagic.tuning.engines.slots import cores, visible_gpus
 from mlmagic.views import tables
 
 __all__ = ["Check", "Diagnosis", "doctor"]
 
-_PACKAGES = ("mlmagic", "ipython", "ipykernel", "duckdb", "pandas", "numpy", "jupyterlab", "scikit-learn", "torch")
+_PACKAGES = (
+    "mlmagic", "ipython", "ipykernel", "duckdb", "pandas", "numpy", "jupyterlab", "scikit-learn", "optuna", "torch",
+)  # fmt: skip
+
+_NEEDED_BY = {"optuna": "%%sweep needs it: pip install 'mlmagic[sweep]'"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ tables.register(Diagnosis)
 
 def doctor() -> Diagnosis:
     """Check the installation, the session and the project's store, and say what to do about each."""
-    return Diagnosis((*_versions(), *_session(), *_store()))
+    return Diagnosis((*_versions(), _slots(), *_session(), *_store()))
 
 
 def _versions() -> Iterator[Check]:
@@ -85,7 +90,15 @@ def _versions() -> Iterator[Check]:
         try:
             yield Check(package, "ok", importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Check(package, "note", "not installed", "only if you use it")
+            yield Check(package, "note", "not installed", _NEEDED_BY.get(package, "only if you use it"))
+
+
+def _slots() -> Check:
+    """Where trials of a sweep would run."""
+    if not hasattr(os, "fork"):
+        return Check("sweeps", "note", "this system cannot fork", "%%sweep needs Linux or macOS")
+    gpus = visible_gpus()
+    return Check("sweeps", "ok", f"{cores()} cores" + (f", GPUs {', '.join(gpus)}" if gpus else ", no GPU"))
 
 
 def _session() -> Iterator[Check]:
