@@ -41,6 +41,14 @@ class TimedKernel:
             raise RuntimeError(f"{code[:60]!r} failed: {reply['content'].get('evalue')}")
         return seconds
 
+    def begin(self, code: str) -> None:
+        """Send a cell without waiting for its end; the next `run` waits for it."""
+        self._client.execute(code)
+
+    def interrupt(self) -> None:
+        """What the stop button does."""
+        self._manager.interrupt_kernel()
+
     def value(self, expression: str) -> str:
         """The `repr` of an expression in the kernel."""
         message = self._client.execute("", user_expressions={"it": expression}, silent=True, reply=True, timeout=60)

@@ -45,10 +45,10 @@ pairs = pd.DataFrame({f"{a} & {b}": adult[a] + " & " + adult[b] for a in words f
 rich = (adult.iloc[:, -1] == ">50K").to_numpy()
 train, test = train_test_split(np.arange(len(adult)), test_size=0.25, random_state=0)
 folds = KFold(5, shuffle=True, random_state=0)
-encoder = TargetEncoder(cv=folds).fit(pairs.iloc[train], rich[train])
+encoder = TargetEncoder(cv=folds).fit(adult.iloc[train][words], rich[train])
 counted = OneHotEncoder(min_frequency=20).fit_transform(pairs)
 seen = TruncatedSVD(6, random_state=0).fit_transform(counted)
-X = np.hstack([encoder.transform(pairs), seen, adult[numbers]])
+X = np.hstack([encoder.transform(adult[words]), seen, adult[numbers]])
 """
 FIT = """
 model = HistGradientBoostingClassifier(
@@ -57,8 +57,9 @@ model = HistGradientBoostingClassifier(
 ).fit(X[train], rich[train])
 score = roc_auc_score(rich[test], model.predict_proba(X[test])[:, 1])
 """
+# It sleeps for x, or it would sleep once for all trials.
 NAP = """
-time.sleep(0.001)
+time.sleep(0.001 + 0 * x)
 score = -((x - 0.3) ** 2)
 """
 

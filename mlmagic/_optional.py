@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from types import ModuleType
 
 from mlmagic.errors import MissingPackageError
@@ -20,7 +21,9 @@ PACKAGES: dict[str, tuple[str, str]] = {
 def need(name: str) -> ModuleType:
     """Import an optional package, or say in one line which extra brings it."""
     try:
-        return importlib.import_module(name)
+        with warnings.catch_warnings():  # what packages say to each other while they are imported is not for the user
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
     except ImportError as error:
         extra, purpose = PACKAGES[name.partition(".")[0]]
         raise MissingPackageError(f"{name} is needed for {purpose}: pip install 'mlmagic[{extra}]'") from error

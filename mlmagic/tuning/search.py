@@ -5,8 +5,6 @@ Runs in the kernel and executes nothing of the body. What has to outlive the ker
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 import zlib
 from collections import deque
@@ -18,9 +16,10 @@ from pathlib import Path
 from mlmagic.errors import MisuseError
 from mlmagic.records import Measure, Sweep, Trial, new_id
 from mlmagic.tuning.body import Body
-from mlmagic.tuning.engines.local import Event, LocalEngine, Worker
+from mlmagic.tuning.engines.local import Event, LocalEngine, Worker, WorkerError
 from mlmagic.tuning.engines.slots import Slot
 from mlmagic.tuning.outcome import SweepResult
+from mlmagic.tuning.scratch import scratch_folder
 from mlmagic.tuning.space import Number, Parameter
 from mlmagic.tuning.state import pack_what_travels
 from mlmagic.tuning.study import Study
@@ -153,16 +152,17 @@ class Search:
 
     @contextmanager
     def _workers(self) -> Iterator[LocalEngine]:
-        scratch = Path(tempfile.mkdtemp(prefix="mlmagic-sweep-", dir=_memory_folder()))
         try:
-            engine = LocalEngine(self._request.slots, self._request.threads, scratch)
-            try:
-                self._base = scratch / "variables"
-                yield engine
-            finally:
-                engine.close()
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            with scratch_folder() as scratch:
+                engine = LocalEngine(self._request.slots, self._request.threads, scratch)
+                try:
+                    self._base = scratch / "variables"
+                    yield engine
+                finally:
+                    engine.close()
+        except OSError as error:
+            what = f" ({error.filename})" if error.filename else ""
+            raise WorkerError(f"the sweep's files cannot be written: {error.strerror or error}{what}") from error
 
     # -- before the first trial --------------------------------------------------------------
 
@@ -495,12 +495,3 @@ def trial_seed(seed: int, number: int) -> int:
 def _measure(execution_id: str, name: str, value: object, trial_id: str) -> Measure:
     number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     return Measure(execution_id, name, number, None if number is not None else str(value), trial_id)
-
-
-def _memory_folder() -> str | None:
-    """Where files are memory, as far as there is room; ``None``: the usual place for temporary files."""
-    folder = Path("/dev/shm")
-    try:
-        return str(folder) if shutil.disk_usage(folder).free > 1 << 30 else None
-    except OSError:
-        return None

@@ -6,6 +6,7 @@ No pickle: a message never runs code. Values travel as files (`state`), of which
 from __future__ import annotations
 
 import json
+import os
 import socket
 from multiprocessing.connection import Connection
 from typing import Any
@@ -14,10 +15,11 @@ Message = dict[str, Any]
 
 
 class Channel:
-    """One end of a connection. `EOFError` where the other end is gone."""
+    """One end of a connection, in one process. `EOFError` where the other end is gone."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._process = os.getpid()
 
     @classmethod
     def pair(cls) -> tuple[Channel, socket.socket]:
@@ -35,10 +37,12 @@ class Channel:
 
     def send(self, message: Message) -> None:
         """Raises `OSError` where the other end is gone."""
+        self._check_process()
         self._connection.send_bytes(json.dumps(message).encode())
 
     def receive(self) -> Message:
         """The next message; waits for it."""
+        self._check_process()
         try:
             found: Message = json.loads(self._connection.recv_bytes())
         except OSError as error:
@@ -56,6 +60,11 @@ class Channel:
             return self._connection.poll(seconds)
         except OSError:
             return True
+
+    def _check_process(self) -> None:
+        """A trial that forks has one score: what its copies say is not heard, nor do they take its answers."""
+        if os.getpid() != self._process:
+            raise EOFError("this end belongs to the process that was forked")
 
     def close(self) -> None:
         self._connection.close()

@@ -56,7 +56,7 @@ class Scores:
     @classmethod
     def of(cls, result: SweepResult) -> Scores:
         sign = -1 if result.sweep.direction == "maximize" else 1
-        order = ["complete", "pruned", "running", "failed"]
+        order = ["complete", "pruned", "running", "interrupted", "failed"]
 
         def merit(trial: Trial) -> tuple[int, bool, float, int]:
             score = charts.finite(trial.value)

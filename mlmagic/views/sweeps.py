@@ -32,15 +32,15 @@ _STYLE = (
     f"max-width:1180px;overflow-x:auto}}"
     ".mlm-s .h{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 12px}.mlm-s .h b{font-size:14px;font-weight:600}"
     f".mlm-s .g{{color:{html.ACCENT};margin-right:5px}}.mlm-s .g.failed{{color:{html.ERROR}}}"
-    f".mlm-s .q,.mlm-s p,.mlm-s dt{{color:{html.QUIET}}}.mlm-s.mlm-s p{{margin:6px 0;font:12px/1.5 {html.SANS}}}"
+    f".mlm-s .q,.mlm-s p,.mlm-s .k{{color:{html.QUIET}}}.mlm-s.mlm-s p{{margin:6px 0;font:12px/1.5 {html.SANS}}}"
     ".mlm-s .bar{display:flex;height:4px;border-radius:2px;overflow:hidden;max-width:420px;margin:6px 0 2px;"
     "background:color-mix(in srgb,currentColor 14%,transparent)}"
     f".mlm-s .bar i{{background:{html.ACCENT}}}.mlm-s .bar i+i{{opacity:.4}}"
-    ".mlm-s dl{display:flex;flex-wrap:wrap;gap:6px 24px;margin:10px 0 14px;padding:0}"
-    ".mlm-s dt{font-size:11px;font-weight:400;margin:0}"
-    ".mlm-s dd{margin:0;padding:2px 0 0;font-size:14px;line-height:26px}"
-    ".mlm-s dd.v{padding:0;font-size:20px;font-weight:600}"
-    ".mlm-s dd.v span{font-size:12px;line-height:1;font-weight:400;margin-left:8px}"
+    ".mlm-s .b{display:flex;flex-wrap:wrap;gap:6px 24px;margin:10px 0 14px;padding:0}"
+    ".mlm-s .k{display:block;font-size:11px}"
+    ".mlm-s .w{display:block;padding:2px 0 0;font-size:14px;line-height:26px}"
+    ".mlm-s .v{padding:0;font-size:20px;font-weight:600}"
+    ".mlm-s .v span{font-size:12px;line-height:1;font-weight:400;margin-left:8px}"
     ".mlm-s .p{display:flex;flex-wrap:wrap;align-items:flex-end;gap:16px 28px;margin:4px 0 12px}"
     # equal columns in sight and below the fold; the last one takes the errors
     ".mlm-s.mlm-s table{margin:0}.mlm-s table td:not(:last-child),.mlm-s table th:not(:last-child){min-width:66px}"
@@ -184,14 +184,19 @@ def _best(scores: Scores) -> str:
         return ""
     score = f'{charts.compact(best.value)}<span class="q">trial {best.number}</span>'
     params = list(best.params.items())
-    cells = [f'<div><dt>★ best {html.escape(scores.objective)}, {scores.better}</dt><dd class="v">{score}</dd></div>']
+    cells = [f'<div>{_key(f"★ best {scores.objective}, {scores.better}")}<span class="w v">{score}</span></div>']
     for name, value in params[:MAX_AXES]:
         cells.append(
-            f"<div><dt>{html.escape(charts.short(name, 30))}</dt><dd>{html.escape(value_in_words(value))}</dd></div>"
+            f'<div>{_key(charts.short(name, 30))}<span class="w">{html.escape(value_in_words(value))}</span></div>'
         )
     if len(params) > MAX_AXES:
-        cells.append(f"<div><dt>and {len(params) - MAX_AXES} more</dt></div>")
-    return f"<dl>{''.join(cells)}</dl>"
+        cells.append(f"<div>{_key(f'and {len(params) - MAX_AXES} more')}</div>")
+    return f'<div class="b">{"".join(cells)}</div>'
+
+
+def _key(text: str) -> str:
+    """The word above a value; no list of terms, which JupyterLab's own style floats."""
+    return f'<span class="k">{html.escape(text)}</span>'
 
 
 def _pictures(scores: Scores, detail: _Detail) -> str:

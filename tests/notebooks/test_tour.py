@@ -66,6 +66,15 @@ def test_what_was_computed_is_not_computed_again(executed):
     assert "ran because X_train changed from shape (426, 32) to (425, 32)" in _output(executed, "%reuse explain train")
 
 
+def test_the_sweep_shares_what_it_prepares_and_its_best_trial_is_a_variable(executed):
+    found = _output(executed, "%%sweep tune")
+    assert "sweep tune: finished; 20 trials" in found
+    plan = _output(executed, "%sweeps show --plan").splitlines()
+    assert [line.split()[0] for line in plan[1:] if "  once  " in line] == ["1", "7", "8", "9"]
+    assert "of sweep tune" in _output(executed, "%sweeps apply")
+    assert "X_train" in _output(executed, "%lineage tuned")
+
+
 def test_it_is_saved_with_outputs_and_without_paths_of_a_machine():
     book = nbformat.read(TOUR, as_version=4)
     codes = [cell for cell in book.cells if cell.cell_type == "code"]

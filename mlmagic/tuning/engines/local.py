@@ -26,6 +26,7 @@ from mlmagic.tuning.wire import Channel, Message
 
 _HEADER = 16
 _GRACE = 1.0  # seconds for the server to end by itself
+_SILENCE = 10.0  # seconds that a process may take to end, as large ones do, after its connection has
 _TAIL = 2000  # characters of a trial's output that are kept
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
@@ -49,6 +50,7 @@ class Worker:
     finished: bool = False  # it has said all that was to be said
     gone: bool = False
     killed: str = ""  # why the engine ended it
+    broken: str = ""  # what it could not do, in its own words
     silent_since: float | None = None
 
 
@@ -79,13 +81,15 @@ class LocalEngine:
         self._scratch = scratch
         self._workers: list[Worker] = []
         self._rest = b""
+        self._ends: list[Message] = []  # what the server said while something else was waited for
+        self._unheard: list[Event] = []  # the same of workers
         self._served = 0
         self._control, theirs = socket.socketpair()
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), "MPLBACKEND": "agg"}
         self._log = (scratch / "server.log").open("wb")
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlmagic.tuning.engines.server", str(theirs.fileno())],
+                [sys.executable, "-m", "mlmagic.tuning.engines.server", str(theirs.fileno()), str(scratch)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
@@ -118,21 +122,28 @@ class LocalEngine:
         """One child with one answer."""
         worker = self._start(self.slots[0], do, asked)
         while True:
-            for event in self.events(0.5):
-                if event.worker is not worker:
-                    continue
-                if event.message is None:
-                    raise WorkerError(
-                        f"the workers could not be prepared: {event.reason}; {self.tail(worker)}".strip("; ")
-                    )
-                worker.finished = True
-                return event.message
+            event = self._first_of(worker)
+            if event is None:
+                continue
+            if event.message is None:
+                said = self.tail(worker).splitlines()[-1:]
+                raise WorkerError("; ".join([f"the workers could not be prepared: {event.reason}", *said]))
+            worker.finished = True
+            return event.message
+
+    def _first_of(self, worker: Worker) -> Event | None:
+        """What a worker said within a while; what others say meanwhile is heard later."""
+        events = self._news(0.5)
+        mine = next((event for event in events if event.worker is worker), None)
+        self._unheard += [event for event in events if event is not mine]
+        return mine
 
     def _await(self, word: str) -> Message:
         while True:
             for message in self._heard(0.5):
                 if word in message:
                     return message
+                self._ends.append(message)
 
     # -- trials ------------------------------------------------------------------------------
 
@@ -153,14 +164,19 @@ class LocalEngine:
 
     def events(self, seconds: float) -> list[Event]:
         """What was said within this time; returns as soon as there is something."""
+        found, self._unheard = self._unheard, []
+        return found + self._news(0.0 if found else seconds)
+
+    def _news(self, seconds: float) -> list[Event]:
         channels = {worker.channel.fileno(): worker for worker in self._workers if worker.silent_since is None}
-        ready, _, _ = select.select([self._control.fileno(), *channels], [], [], seconds)
+        ready, _, _ = select.select([self._control.fileno(), *channels], [], [], 0.0 if self._ends else seconds)
         found = [event for descriptor in ready if descriptor in channels for event in self._read(channels[descriptor])]
+        told, self._ends = self._ends, []
         if self._control.fileno() in ready:
-            for message in self._heard(0.0):
-                found += self._ended(message)
-        found += self._lost()
-        return found
+            told += self._heard(0.0)
+        for message in told:
+            found += self._ended(message)
+        return [*found, *self._lost()]
 
     def _read(self, worker: Worker) -> Iterator[Event]:
         while worker.silent_since is None and worker.channel.ready():
@@ -170,9 +186,16 @@ class LocalEngine:
                 worker.silent_since = time.monotonic()
                 return
             if "pid" in message:
-                worker.pid = message["pid"]
+                self._know(worker, message["pid"])
+            elif "broken" in message:
+                worker.broken = message["broken"]
             else:
                 yield Event(worker, message)
+
+    def _know(self, worker: Worker, pid: int) -> None:
+        worker.pid = pid
+        if worker.killed:  # before it had said who it is
+            self.kill(worker, worker.killed)
 
     def _ended(self, message: Message) -> Iterator[Event]:
         worker = next((one for one in self._workers if one.pid is not None and one.pid == message.get("ended")), None)
@@ -182,18 +205,21 @@ class LocalEngine:
         yield from self._bury(worker, _why(message["status"]))
 
     def _lost(self) -> Iterator[Event]:
-        """Workers that fell silent and whose end nobody told: they died before they said who they are."""
+        """Workers that fell silent and whose end nobody told: dead before they said who they are, or out of reach."""
         now = time.monotonic()
         for worker in list(self._workers):
-            if worker.silent_since is not None and now - worker.silent_since > _GRACE:
-                yield from self._bury(worker, "its process ended")
+            silent = 0.0 if worker.silent_since is None else now - worker.silent_since
+            if worker.pid is None and silent > _GRACE:
+                yield from self._bury(worker, worker.broken or "its process ended")
+            elif silent > _SILENCE and not worker.killed:
+                self.kill(worker, "it closed its connection to the kernel")
 
     def _bury(self, worker: Worker, reason: str) -> Iterator[Event]:
         self._workers.remove(worker)
         worker.channel.close()
         worker.gone = True
         if not worker.finished:
-            yield Event(worker, None, worker.killed or reason)
+            yield Event(worker, None, worker.killed or worker.broken or reason)
 
     def kill(self, worker: Worker, why: str) -> None:
         """End a worker; its end comes as an event with this reason."""
@@ -204,7 +230,9 @@ class LocalEngine:
     def tail(self, worker: Worker) -> str:
         """The end of what a worker printed; its file goes."""
         try:
-            text = worker.output.read_text(errors="replace")
+            with worker.output.open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 4 * _TAIL))  # of 4 bytes at most
+                text = file.read().decode(errors="replace")
             worker.output.unlink()
         except OSError:
             return ""
@@ -234,8 +262,11 @@ class LocalEngine:
     def _broken(self) -> WorkerError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE)
-        said = (self._scratch / "server.log").read_text(errors="replace").strip().splitlines()
-        return WorkerError(f"the workers' server ended{f': {said[-1]}' if said else ''}")
+        said: list[str] = []
+        with contextlib.suppress(OSError):
+            said = (self._scratch / "server.log").read_text(errors="replace").strip().splitlines()
+        why = said[-1] if said else _why(self._process.returncode or 0)
+        return WorkerError(f"the workers' server ended: {why}")
 
     def close(self) -> None:
         """End all workers; what they have not said is lost."""
@@ -243,19 +274,19 @@ class LocalEngine:
         try:
             self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
-            self._kill_all()
+            self._process.kill()
+        if self._process.wait() != 0:  # it did not end its children
+            self._kill_workers()
         for worker in self._workers:
             worker.channel.close()
         self._workers.clear()
         self._log.close()
 
-    def _kill_all(self) -> None:
+    def _kill_workers(self) -> None:
         for worker in self._workers:
             if worker.pid is not None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(worker.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
 
 
 def _why(status: int) -> str:

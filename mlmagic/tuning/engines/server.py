@@ -1,7 +1,8 @@
 """The clean process that workers are forked from: commands in over a socket, one child for each stage and trial.
 
 It imports packages and loads variables, and never runs a statement of the user's: a process that has fitted a model
-with OpenMP, or touched a GPU, cannot be forked any more. It ends with the kernel, and its children with it.
+with OpenMP, or touched a GPU, cannot be forked any more. It ends with the kernel; with it go its children, what they
+started, and the sweep's folder.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import time
+import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +34,28 @@ from mlmagic.tuning.wire import Channel, Message
 
 HEADER = 16  # bytes that say how long a command is; a descriptor travels with them
 _LIKELY_VICTIM = "500"  # before the kernel, should memory run out
+_GRACE = 0.5  # seconds for what a trial started to end by itself: joblib's trackers free memory that it shared
+_DEATH_SIGNAL, _ADOPT_ORPHANS = 1, 36  # of Linux' prctl
+_LINUX = sys.platform == "linux"
 
 
 class Server:
-    """Reads commands until the kernel is gone."""
+    """Reads commands until the kernel is gone.
 
-    def __init__(self, control: socket.socket) -> None:
+    Parameters
+    ----------
+    control : socket
+        Where they come from.
+    scratch : Path
+        The sweep's folder.
+    """
+
+    def __init__(self, control: socket.socket, scratch: Path) -> None:
         self._control = control
+        self._scratch = scratch
+        self._kernel = _watch(os.getppid())
+        self._helpers: set[int] = set()  # children that importing started
+        self._patience = 0.0  # when what trials left behind is killed
         self._children: set[int] = set()
         self._namespace: dict[str, Any] = {}
         self._loaded: Path | None = None
@@ -50,15 +69,15 @@ class Server:
         """Serve; returns when the kernel has closed its end."""
         try:
             while True:
-                ready, _, _ = select.select([self._control.fileno(), self._bell], [], [])
+                asked = self._control.fileno()
+                ready, _, _ = select.select([asked, self._bell, *self._kernel], [], [], self._pause())
                 if self._bell in ready:
                     os.read(self._bell, 4096)
                     self._reap()
-                if self._control.fileno() in ready and not self._command():
+                if any(end in ready for end in self._kernel) or (asked in ready and not self._command()):
                     return
         finally:
-            for pid in list(self._children):
-                self._kill(pid)
+            self._end_all()
 
     def _command(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(self._control, HEADER, 1)
@@ -88,6 +107,7 @@ class Server:
         with contextlib.suppress(OSError):
             os.chdir(folder)
         failed = [name for name in modules if not _imported(name)]
+        self._helpers = _own_children()
         self._tell({"prepared": len(modules) - len(failed), "failed": failed})
 
     def _do_load(self, file: str) -> None:
@@ -128,24 +148,22 @@ class Server:
             self._children.add(pid)
             return
         status = 1
+        channel = Channel.of(os.dup(descriptor))
         try:
             self._become_child(output)
-            channel = Channel.of(os.dup(descriptor))
             channel.send({"pid": os.getpid()})
             work(channel)
             status = 0
         except (EOFError, BrokenPipeError):
             status = 2  # the kernel has gone, or wants no more of this
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
+        except BaseException as error:
+            _tell_last(channel, error)
         finally:
             leave(status)
 
     def _become_child(self, output: str) -> None:
         os.setpgid(0, 0)  # so that what the body starts can be ended with it
-        _die_with_parent()
+        _ask_linux(_DEATH_SIGNAL, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
@@ -153,6 +171,7 @@ class Server:
         os.close(self._bell)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(_LIKELY_VICTIM)
+        Path(output).parent.mkdir(exist_ok=True)  # a trial may have removed it
         file = os.open(output, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, 1)
         os.dup2(file, 2)
@@ -167,17 +186,52 @@ class Server:
                 return
             if pid == 0:
                 return
-            self._children.discard(pid)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # whatever it started
-            self._tell({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+            if pid in self._children:
+                self._children.discard(pid)
+                self._end_group(pid)
+                self._tell({"ended": pid, "status": os.waitstatus_to_exitcode(status)})
+
+    # -- ends --------------------------------------------------------------------------------
+
+    def _end_group(self, pid: int) -> None:
+        """What a trial started ends with it: asked first, then killed."""
+        _signal_group(pid, signal.SIGTERM if _LINUX else signal.SIGKILL)
+        self._patience = time.monotonic() + _GRACE
+
+    def _pause(self) -> float | None:
+        """Seconds until orphans are looked for; ``None``: there are none."""
+        orphans = self._orphans()
+        if orphans and time.monotonic() > self._patience:
+            _kill_each(orphans)
+        return _GRACE / 5 if orphans else None
+
+    def _orphans(self) -> set[int]:
+        """What trials started that outlived them: Linux makes them children of this process."""
+        return _own_children() - self._children - self._helpers if self._patience else set()
 
     def _kill(self, pid: int) -> None:
-        if pid not in self._children:
-            return
-        for kill in (os.killpg, os.kill):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                kill(pid, signal.SIGKILL)
+        if pid in self._children:
+            _kill_each({pid})
+
+    def _end_all(self) -> None:
+        """The kernel is gone: nothing is left, neither a process nor the folder."""
+        for pid in self._children:
+            _signal_group(pid, signal.SIGTERM if _LINUX else signal.SIGKILL)
+        _kill_each(self._children)
+        self._patience = time.monotonic() + _GRACE
+        while self._reap_quietly():
+            time.sleep(0.005)
+            if time.monotonic() > self._patience:
+                _kill_each(_own_children())
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _reap_quietly(self) -> bool:
+        """Whether there are children yet."""
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            return True
+        return False
 
     def _tell(self, message: Message) -> None:
         with contextlib.suppress(OSError):  # the kernel has gone: the next read says so
@@ -200,14 +254,49 @@ def _new_main() -> types.ModuleType:
     return module
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the server is killed; elsewhere the closed channel does it, later."""
-    if sys.platform != "linux":
+def _ask_linux(what: int, value: int) -> None:
+    """`prctl`, where there is one."""
+    if not _LINUX:
         return
     import ctypes
 
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(what, value)
+
+
+def _watch(pid: int) -> list[int]:
+    """A descriptor that can be read when a process has ended, also if a copy of it holds its end of the socket."""
+    with contextlib.suppress(OSError, AttributeError):  # not Linux, or an old one
+        return [os.pidfd_open(pid)]
+    return []
+
+
+def _own_children() -> set[int]:
+    """The processes whose parent this one is."""
+    found: set[int] = set()
+    for told in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found.update(map(int, told.read_text().split()))
+    return found
+
+
+def _kill_each(pids: Iterable[int]) -> None:
+    for pid in list(pids):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _tell_last(channel: Channel, error: BaseException) -> None:
+    """Say why this process comes to nothing; the whole story goes to its output."""
+    with contextlib.suppress(Exception):
+        channel.send({"broken": f"{type(error).__name__}: {error}".splitlines()[0][:300]})
+    with contextlib.suppress(Exception):
+        traceback.print_exception(error)
 
 
 def threads() -> int:
@@ -282,7 +371,8 @@ def _probe(channel: Channel, file: str) -> None:
 def main() -> None:
     """Entry of the process: the number of the control socket is its argument."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    Server(control).run()
+    _ask_linux(_ADOPT_ORPHANS, 1)
+    Server(control, Path(sys.argv[2])).run()
     leave()
 
 

@@ -106,7 +106,7 @@ def test_a_bar_shows_how_far_it_is_while_it_runs() -> None:
 
 
 def test_the_best_trial_stands_on_top() -> None:
-    best = re.search(r"<dl>.*?</dl>", html_of(result()))
+    best = re.search(r'<div class="b">.*?</div></div>', html_of(result()))
     assert best is not None
     assert plain(best[0]).split() == "★ best auc, higher is better 0.95 trial 1 lr 0.01 depth 8 kernel linear".split()
 
