@@ -43,7 +43,7 @@ class TimedKernel:
 
     def begin(self, code: str) -> None:
         """Send a cell without waiting for its end; the next `run` waits for it."""
-        self._client.execute(code)
+        self._client.execute(code, stop_on_error=False)  # or an interrupt would end what is sent next, too
 
     def interrupt(self) -> None:
         """What the stop button does."""

@@ -251,6 +251,152 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One statistic of a model on data, with its interval.
+
+    Attributes
+    ----------
+    evaluation_id : str
+        The same for all statistics of one `%evaluate`.
+    model, data, target : str
+        As the user named them.
+    model_version, data_version, target_version : str or None
+        Versions of the variables behind these names; ``None`` where there is no such variable.
+    kind : str
+        ``binary``, ``multiclass`` or ``regression``.
+    part : str
+        ``test``, or ``train`` where that was asked for beside it.
+    by, group : str or None
+        Column and value of the rows it is about; ``None``: all rows.
+    low, high : float or None
+        95 % bootstrap interval.
+    """
+
+    evaluation_id: str
+    at: float  # seconds since the epoch, UTC
+    execution_id: str | None
+    model: str
+    data: str
+    target: str
+    model_version: str | None
+    data_version: str | None
+    target_version: str | None
+    kind: str
+    part: str
+    rows: int
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    by: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """A rule that a model's answers have to keep; defined again under its name, a new one.
+
+    Attributes
+    ----------
+    model : str or None
+        Name of the model that it belongs to; ``None``: any.
+    model_version : str or None
+        Version of that model when the rule was defined.
+    source : str
+        The function's text.
+    imports, constants
+        What the rule needs besides: modules it uses, and plain values of the notebook by name.
+    portable : bool
+        It can travel in a bundle; `obstacle` says why not.
+    action : str
+        ``monitor``, ``correct``, ``label`` or ``stop``.
+    """
+
+    assertion_id: str
+    name: str
+    model: str | None
+    model_version: str | None
+    source: str
+    action: Literal["monitor", "correct", "label", "stop"]
+    created_at: float
+    execution_id: str | None = None
+    imports: tuple[str, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    portable: bool = True
+    obstacle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssertionResult:
+    """What a rule said of some rows.
+
+    Attributes
+    ----------
+    rows, fired : int
+        Rows looked at; rows with a severity above 0.
+    severity_max : float or None
+    worst : sequence of mapping
+        The worst rows: `row`, `severity`, `inputs`, `output`.
+    error : str or None
+        Why the rule gave no answer, in one line; then `fired` is 0 and `severity_max` ``None``.
+    """
+
+    assertion_id: str
+    at: float
+    model_version: str | None
+    data_version: str | None
+    endpoint_id: str | None
+    rows: int
+    fired: int
+    severity_max: float | None
+    worst: tuple[Mapping[str, Any], ...] = ()
+    name: str = ""
+    execution_id: str | None = None
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One statistic of one column, between a reference and current data.
+
+    Attributes
+    ----------
+    drift_id : str
+        The same for all rows of one comparison.
+    reference, current : str
+        As the user named them.
+    column_name : str or None
+        ``None``: all columns jointly.
+    method : str
+        ``psi``, ``ks``, ``wasserstein``, ``jensen_shannon``, ``chi_square``, ``nulls``, ``new_categories``, ``range`` or
+        ``domain_classifier``.
+    statistic, threshold : float or None
+        The effect, and from where on it counts.
+    p_value, q_value : float or None
+        Chance of such a statistic without drift; the same, corrected for the columns looked at.
+    drifted : bool or None
+        The verdict of this method; ``None``: it could not be asked.
+    """
+
+    drift_id: str
+    at: float
+    reference: str
+    current: str
+    column_name: str | None
+    method: str
+    statistic: float | None
+    p_value: float | None
+    threshold: float | None
+    drifted: bool | None
+    q_value: float | None = None
+    reference_version: str | None = None
+    current_version: str | None = None
+    execution_id: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """Rows of one or more sessions, as the graph room walks them. Order: by id, hence by time."""
 

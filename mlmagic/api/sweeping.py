@@ -377,7 +377,11 @@ def _sinks(session: Session, vault: Vault, sweep_id: str, live: Live | None) -> 
         if live is not None:
             live.show(result, last=not result.live)
 
-    return Sinks(session.swept, session.tried, progress, vault.keep, vault.forget, stopping)
+    def swept(row: Sweep) -> None:
+        plan = [{**told, "text": redact(str(told["text"]))} for told in row.plan]
+        session.swept(replace(row, plan=tuple(plan)))
+
+    return Sinks(swept, session.tried, progress, vault.keep, vault.forget, stopping)
 
 
 class Vault:

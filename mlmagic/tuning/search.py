@@ -5,6 +5,7 @@ Runs in the kernel and executes nothing of the body. What has to outlive the ker
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections import deque
@@ -144,10 +145,10 @@ class Search:
         finally:
             self._end_running()
             self._tell_sweep(status)
-        if self._hopeless():
+        if status == "finished" and self._all_failed():
             self._tell_sweep("failed")
             first = next(trial.error for trial in self._trials.values() if trial.error)
-            raise MisuseError(f"the first {len(self._trials)} trials all failed: {first}")
+            raise MisuseError(f"all trials failed ({len(self._trials)}); the first: {first}")
         return self._result()
 
     @contextmanager
@@ -258,7 +259,10 @@ class Search:
 
     def _hopeless(self) -> bool:
         """Whether many trials have failed and none has come to anything."""
-        return len(self._trials) >= _HOPELESS and all(trial.status == "failed" for trial in self._trials.values())
+        return len(self._trials) >= _HOPELESS and self._all_failed()
+
+    def _all_failed(self) -> bool:
+        return bool(self._trials) and all(trial.status == "failed" for trial in self._trials.values())
 
     def _get_ready(self) -> bool:
         """Ask for the next trial while others run; false where there is nothing to be asked."""
@@ -343,7 +347,7 @@ class Search:
             worker.channel.send({"prune": self._reported(run, message["report"], message["step"])})
         elif "end" in message:
             end = message["end"]
-            keep = end["status"] == "complete" and self._is_best(end["value"])
+            keep = end["status"] == "complete" and self._is_best(end["value"], run.trial.number)
             path = worker.output.with_name(f"kept-{run.trial.number}")
             worker.channel.send({"keep": str(path) if keep else None})
             if keep:
@@ -381,11 +385,13 @@ class Search:
         score = metrics.get(self._sweep.objective)
         return score is not None and self._known_study.report(run.asked, number, score)
 
-    def _is_best(self, value: float) -> bool:
+    def _is_best(self, value: float, number: int) -> bool:
+        """Whether a trial would come before all that are complete, the first of equals before the others."""
         best = self._result().best
-        if best is None or best.value is None:
-            return True
-        return value > best.value if self._sweep.direction == "maximize" else value < best.value
+        if not math.isfinite(value) or best is None or best.value is None:
+            return math.isfinite(value)
+        sign = -1 if self._sweep.direction == "maximize" else 1
+        return (sign * value, number) < (sign * best.value, best.number)
 
     def _finish(self, engine: LocalEngine, worker: Worker, run: _Running, end: Message) -> None:
         """The trial is over: its row, what the study learns, and room for the next."""
@@ -423,12 +429,20 @@ class Search:
     def _kept(self, trial: Trial, path: Path, kept: Message) -> Trial:
         """Store the best trial's variables in the place of those of the best before it."""
         if "failure" in kept or not path.exists():
+            why = kept.get("failure", "the file is gone")
+            return replace(trial, error=f"its variables were not kept: {why}")
+        if trial.value is None or not self._is_best(trial.value, trial.number):  # another ended meanwhile
+            path.unlink()
             return trial
         best = self._result().best
-        stored = replace(trial, artifact=self._sinks.keep(path))
+        try:
+            stored = replace(trial, artifact=self._sinks.keep(path))
+        except OSError as error:
+            stored = replace(trial, error=f"its variables were not kept: {error.strerror or error}")
         path.unlink(missing_ok=True)
-        if best is not None and best.artifact is not None:
-            self._sinks.forget(best.artifact)
+        if best is not None and best.artifact is not None and stored.artifact is not None:
+            if best.artifact != stored.artifact:
+                self._sinks.forget(best.artifact)
             self._trials[best.number] = replace(best, artifact=None)
             self._sinks.tried(self._trials[best.number], (), ())
         return stored

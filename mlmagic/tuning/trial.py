@@ -142,7 +142,7 @@ class TrialRun:
         name = self._task.objective
         bound = self._body.facts.binds.union(*(own.stores for own in self._body.facts.functions.values()))
         if name in bound and name in self._namespace:
-            value = as_score(name, self._namespace[name])
+            value = self._told_by(self._namespace[name])
         elif name in self._last:
             value = self._last[name]
         else:
@@ -150,6 +150,16 @@ class TrialRun:
         if math.isnan(value):
             raise ArithmeticError(f"{name} is NaN")
         return value
+
+    def _told_by(self, value: Any) -> float:
+        """The metric among those that the searched function returned; the others are reported."""
+        name = self._task.objective
+        if type(value) is not dict or name not in value:
+            return as_score(name, value)
+        others = {str(key): told for key, told in value.items() if key != name}
+        if others:
+            self._report(None, others)
+        return as_score(name, value[name])
 
     def _described(self, error: BaseException) -> str:
         """Type, message and line, in one line."""
