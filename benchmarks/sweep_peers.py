@@ -250,7 +250,9 @@ def ours(made: TimedKernel, name: str, sampler: str, trials: int) -> Run:
     started = time.time()
     seconds = made.run(f"%%sweep --maximize score --trials {trials} --workers {WORKERS} --sampler {sampler}\n{body}")
     trials_of_last = "__import__('mlmagic').sweeps(None, 'show').trials"
-    found = ast.literal_eval(made.value(f"[(it.started_at, it.seconds, it.value, it.params) for it in {trials_of_last}]"))
+    found = ast.literal_eval(
+        made.value(f"[(it.started_at, it.seconds, it.value, it.params) for it in {trials_of_last}]")
+    )
     began, took, scores, asked = zip(*found, strict=True)
     first_score = min(map(sum, zip(began, took, strict=True))) - started
     return Run(seconds, first_score, started + seconds - min(began), max(scores), asked[:SAME])
