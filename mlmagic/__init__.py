@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "assertion": "mlmagic.api.asserting",
+    "assertions": "mlmagic.api.asserting",
     "doctor": "mlmagic.api.health",
     "lineage": "mlmagic.api.ancestry",
     "off": "mlmagic.api.switches",
@@ -30,6 +32,8 @@ __all__ = [*sorted(_HOMES), "__version__"]
 
 if TYPE_CHECKING:
     from mlmagic.api.ancestry import lineage as lineage
+    from mlmagic.api.asserting import assertion as assertion
+    from mlmagic.api.asserting import assertions as assertions
     from mlmagic.api.blocks import track as track
     from mlmagic.api.headless import run as run
     from mlmagic.api.health import doctor as doctor

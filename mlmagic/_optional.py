@@ -15,6 +15,8 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "nbformat": ("run", "reading and writing notebooks"),
     "ipykernel": ("run", "executing notebooks"),
     "optuna": ("sweep", "sweeping hyperparameters"),
+    "scipy": ("check", "p-values"),
+    "sklearn": ("check", "evaluating models and the joint drift test"),
 }
 
 

@@ -34,6 +34,10 @@ class MisuseError(MlmagicError):
     """Options or arguments that do not fit together."""
 
 
+class AssertionFiredError(MlmagicError, AssertionError):
+    """A model assertion with `--action stop` fired."""
+
+
 class NotActiveError(MlmagicError):
     """A question about the running session where there is none."""
 

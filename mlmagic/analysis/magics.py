@@ -29,6 +29,8 @@ _HARMLESS = frozenset(
     "autoreload aimport mlmagic lineage slice compare reuse sweeps precision pprint xmode colors logstart logstop "
     "logoff logon logstate pdb tb system sx lsmagic bookmark pushd popd dirs dhist automagic doctest_mode gui".split()
 )
+# Magics of ours whose words are expressions of the notebook, or options; they leave variables alone.
+_ASKING = frozenset({"assertions", "drift", "evaluate"})
 # Cell magics whose body is text of another kind.
 _FOREIGN = frozenset(
     "html HTML javascript js latex markdown svg SVG bash sh script writefile file perl ruby cmd python python2 python3 "
@@ -67,7 +69,9 @@ def run(walker: Walker, node: ast.Call) -> bool:
 
 
 def _line_magic(walker: Walker, name: str, text: str | None) -> None:
-    if name in _HARMLESS or (name in _INSPECTING and text is not None):
+    if name in _ASKING and text is not None:
+        _load_expressions(walker, text)
+    elif name in _HARMLESS or (name in _INSPECTING and text is not None):
         _expand(walker, text)
         if name in _INSPECTING:
             _load_root(walker, text or "")
@@ -95,6 +99,8 @@ def _cell_magic(walker: Walker, name: str, line: str | None, body: str | None) -
         _timed(walker, [_without_options(line, *_TIMED[name]), body])
     elif name == "sweep":
         _timed(walker, [body])  # each trial runs on a copy of the variables
+    elif name == "assertion":
+        _assertion(walker, body)
     elif name == "capture":
         _capture(walker, line, body)
     elif name in _CODE:
@@ -108,6 +114,23 @@ def _capture(walker: Walker, line: str, body: str) -> None:
     _code(walker, body, "capture", raising=False)  # it shows the body's exception and goes on
     for name in _without_options(line, *_CODE["capture"]).split():
         walker.bind(name)
+
+
+def _assertion(walker: Walker, body: str) -> None:
+    """The body runs in the notebook; what its functions load is taken down with the rule, so it is read now."""
+    tree = _tree(walker, body)
+    if tree is None:
+        return  # it is refused, and nothing runs
+    walker.visit_all(tree.body)
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            walker.load(node.name)
+
+
+def _load_expressions(walker: Walker, text: str) -> None:
+    """Load every word that could be a variable: options and actions are none, and cost nothing."""
+    for name in sorted(identifiers(text)):
+        walker.load_by_string(name)
 
 
 def _code(walker: Walker, text: str, name: str, raising: bool = True) -> None:

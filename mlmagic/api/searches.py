@@ -17,7 +17,7 @@ from mlmagic.store import Store
 from mlmagic.tuning.body import read_body, with_values
 from mlmagic.tuning.outcome import SweepList, SweepPlan, SweepResult, params_in_words, told
 from mlmagic.tuning.space import Parameter
-from mlmagic.tuning.state import load_view
+from mlmagic.tuning.state import GONE, load_view
 from mlmagic.views import sweeps as _faces  # noqa: F401  draws the results
 
 __all__ = ["sweeps"]
@@ -105,6 +105,8 @@ def _stop(row: Sweep) -> str:
 def _apply(session: Session, result: SweepResult) -> str:
     best = _scored(result)
     values = _variables(session, result.sweep, best)
+    for name in values.pop(GONE, ()):
+        session.namespace.pop(name, None)
     session.namespace.update(values)
     session.recorder.label(None, {"sweep": result.sweep.name, "trial": str(best.number)}, (), ())
     session.recorder.repeats(_as_cell(result.sweep, best), _reads(session, result.sweep))

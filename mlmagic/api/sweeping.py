@@ -269,7 +269,8 @@ def _run(
     _check_metric(body, options.objective)
     code = transform(source) if transform is not None else source
     found = _reachable(session.recorder, code, extra)
-    values = {name: session.namespace[name] for name in found.reads if name in session.namespace} | dict(extra)
+    wanted = {*found.reads, *body.facts.deletes}  # to be deleted, it has to be there
+    values = {name: session.namespace[name] for name in wanted if name in session.namespace} | dict(extra)
     places = slots(options.workers, options.gpus, wanted=bool(_GPU_PACKAGES & _packages(found, body)))
     row = _row(session, options, body, typed or source, {name: _print_of(session, name) for name in values})
     earlier = _earlier(session, options, body, row) if options.resume else _Earlier(row)

@@ -29,6 +29,7 @@ class Ledger:
         self.versions: dict[str, Version] = {}
         self._reads: dict[str, Read] = {}
         self._writes: dict[str, Write] = {}
+        self._reserved: dict[tuple[Kind, str], str] = {}
 
     def __bool__(self) -> bool:
         return bool(self.versions)
@@ -52,12 +53,16 @@ class Ledger:
     ) -> str:
         """A version that this execution made; returns its id."""
         made = Version(
-            version_id or self.new_version_id(), kind, name, self.execution_id, fingerprint,
+            version_id or self._reserved.get((kind, name)) or self.new_version_id(), kind, name, self.execution_id, fingerprint,
             about.type or None, about.shape, about.nbytes, about.preview, artifact,
         )  # fmt: skip
         self.versions[made.version_id] = made
         self._writes[made.version_id] = Write(self.execution_id, made.version_id, how)
         return made.version_id
+
+    def reserve(self, kind: Kind, name: str) -> str:
+        """The id that the version of this name will have, for who has to know before the cell is over."""
+        return self._reserved.setdefault((kind, name), f"{self.execution_id}-now-{name}")
 
     def how(self, version_id: str) -> WriteHow:
         """How this execution wrote a version."""

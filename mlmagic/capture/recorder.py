@@ -30,7 +30,7 @@ from mlmagic.capture.late import LateChanges
 from mlmagic.capture.ledger import Ledger
 from mlmagic.capture.live import LiveWatch
 from mlmagic.capture.modules import LocalModules, ModuleWatch, source_path
-from mlmagic.capture.names import Names
+from mlmagic.capture.names import Entry, Names, is_users_name
 from mlmagic.capture.outside import Outside
 from mlmagic.capture.packages import PackageSettings, figures_open, packages_behind
 from mlmagic.capture.reach import Reach, reach
@@ -309,6 +309,12 @@ class Recorder:
             for version_id, how in reads.items():
                 self._running.ledger.read(version_id, how)
 
+    def reads(self, code: str) -> None:
+        """The running cell reads what this code could read now: it calls functions that its own text does not name."""
+        if self._running is not None:
+            for name in self.reachable(code).reads:
+                self._running.ledger.read(self._names.entries[name].version_id, "dynamic")
+
     def setting(self, package: str) -> str | None:
         """What stands for the settings of a package now; ``None``: nobody knows."""
         return self._accounts.setting(package)
@@ -324,6 +330,25 @@ class Recorder:
     def reachable(self, code: str) -> Reach:
         """What a cell of this text could read now, itself or through the functions that it could call."""
         return reach(analyse(code, self._transform), self._names.entries, self.namespace)
+
+    def version_of(self, name: str) -> str | None:
+        """Id of the version that a variable is in now; ``None`` where there is none.
+
+        Where the running cell has bound or changed it, the id that its version will have when the cell is over.
+        """
+        entry, run = self._names.entries.get(name), self._running
+        if name not in self.namespace:
+            return None
+        if entry is not None and self._is_as_written(name, entry):
+            return entry.version_id
+        return run.ledger.reserve("variable", name) if run is not None and is_users_name(name) else None
+
+    def _is_as_written(self, name: str, entry: Entry) -> bool:
+        """Whether nothing has happened to a variable since its last version."""
+        value = self.namespace[name]
+        if id(value) != entry.identity:
+            return False
+        return self._running is None or self._names.look(value).fingerprint == entry.snapshot.fingerprint
 
     def parts_of(self, version_id: str, name: str) -> list[Part] | None:
         """The pieces of a variable's value, if it still is the version asked for."""

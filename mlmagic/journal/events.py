@@ -12,7 +12,20 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from mlmagic.records import Amendment, Measure, Observation, Reuse, Session, Sweep, Trial, as_json
+from mlmagic.records import (
+    Amendment,
+    Assertion,
+    AssertionResult,
+    Drift,
+    Evaluation,
+    Measure,
+    Observation,
+    Reuse,
+    Session,
+    Sweep,
+    Trial,
+    as_json,
+)
 
 Event: TypeAlias = dict[str, Any]
 Upgrade: TypeAlias = Callable[[Event], Event]
@@ -23,7 +36,7 @@ CURRENT = 1
 # entry and CURRENT + 1. Version 1 is the first that was ever written, so there is nothing to turn yet.
 UPGRADES: dict[int, Upgrade] = {}
 
-# Where each kind has the id that its rows cannot do without; an amendment has none but those of its records.
+# Where each kind has the id that its rows cannot do without; what only carries lists has none but those of its records.
 KINDS: dict[str, tuple[str, ...]] = {
     "session": ("session", "session_id"),
     "session_ended": ("session_id",),
@@ -32,9 +45,15 @@ KINDS: dict[str, tuple[str, ...]] = {
     "reuse": ("reuse", "execution_id"),
     "sweep": ("sweep", "sweep_id"),
     "trial": ("trial", "trial_id"),
+    "assertion": ("assertion", "assertion_id"),
+    "assertion_result": ("result", "assertion_id"),
+    "drift": (),
+    "evaluation": (),
 }
 
-PARTS = ("versions", "reads", "writes", "params", "metrics")
+OBSERVED = ("versions", "reads", "writes", "params", "metrics")
+# The lists of records that an event may carry, each under the name of its table.
+PARTS = (*OBSERVED, "drifts", "evaluations")
 
 
 class UnreadableError(ValueError):
@@ -54,7 +73,7 @@ def session_ended(session_id: str, at: float) -> Event:
 def observed(observation: Observation) -> Event:
     """The event of one execution."""
     event: Event = {"v": CURRENT, "event": "observation", "execution": as_json(observation.execution)}
-    for part in PARTS:
+    for part in OBSERVED:
         event[part] = [as_json(record) for record in getattr(observation, part)]
     return event
 
@@ -88,6 +107,26 @@ def tried(trial: Trial, params: Iterable[Measure], metrics: Iterable[Measure]) -
         "params": [as_json(measure) for measure in params],
         "metrics": [as_json(measure) for measure in metrics],
     }
+
+
+def asserted(assertion: Assertion) -> Event:
+    """The event of a rule that was defined."""
+    return {"v": CURRENT, "event": "assertion", "assertion": as_json(assertion)}
+
+
+def checked(result: AssertionResult) -> Event:
+    """The event of what a rule said of some rows."""
+    return {"v": CURRENT, "event": "assertion_result", "result": as_json(result)}
+
+
+def drifted(rows: Iterable[Drift]) -> Event:
+    """The event of one comparison of data, all its statistics together."""
+    return {"v": CURRENT, "event": "drift", "drifts": [as_json(row) for row in rows]}
+
+
+def evaluated(rows: Iterable[Evaluation]) -> Event:
+    """The event of one evaluation of a model, all its statistics together."""
+    return {"v": CURRENT, "event": "evaluation", "evaluations": [as_json(row) for row in rows]}
 
 
 def encode(event: Event) -> bytes:

@@ -12,7 +12,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mlmagic.journal import events
-from mlmagic.records import Amendment, Measure, Observation, Reuse, Session, Sweep, Trial
+from mlmagic.records import (
+    Amendment,
+    Assertion,
+    AssertionResult,
+    Drift,
+    Evaluation,
+    Measure,
+    Observation,
+    Reuse,
+    Session,
+    Sweep,
+    Trial,
+)
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
 
@@ -72,6 +84,22 @@ class Journal:
     def tried(self, trial: Trial, params: Iterable[Measure] = (), metrics: Iterable[Measure] = ()) -> None:
         """Write how a trial stands, with its measures: when it starts and when it ends."""
         self._append(events.encode(events.tried(trial, params, metrics)))
+
+    def asserted(self, assertion: Assertion) -> None:
+        """Write that a rule was defined."""
+        self._append(events.encode(events.asserted(assertion)))
+
+    def checked(self, result: AssertionResult) -> None:
+        """Write what a rule said of some rows."""
+        self._append(events.encode(events.checked(result)))
+
+    def drifted(self, rows: Iterable[Drift]) -> None:
+        """Write what came of comparing data with a reference."""
+        self._append(events.encode(events.drifted(rows)))
+
+    def evaluated(self, rows: Iterable[Evaluation]) -> None:
+        """Write what came of evaluating a model."""
+        self._append(events.encode(events.evaluated(rows)))
 
     def close(self) -> None:
         """Release the file; a later event opens it again."""

@@ -1,9 +1,10 @@
 """What the user types: one file per family, each a thin front for functions of `api`."""
 
-from mlmagic.magics import lineage, reuse, slice, status, sweep, track
+from mlmagic.magics import assertions, lineage, reuse, slice, status, sweep, track
 
-_FAMILIES = (status, track, lineage, slice, reuse, sweep)
+_FAMILIES = (assertions, status, track, lineage, slice, reuse, sweep)
 MAGICS = (
+    assertions.AssertionMagics,
     status.StatusMagics,
     track.TrackMagics,
     lineage.LineageMagics,

@@ -41,6 +41,19 @@ def one_line(magic: Magic) -> Magic:
     return wrapped  # type: ignore[return-value]
 
 
+def cell_in_one_line(magic: Magic) -> Magic:
+    """Show a user's mistake in a cell magic as one line; what its body does is part of the cell, errors and all."""
+
+    @functools.wraps(magic)
+    def wrapped(self: Any, line: str, cell: str) -> Any:
+        try:
+            return magic(self, line, cell)
+        except MlmagicError as error:
+            raise UsageError(str(error)) from None
+
+    return wrapped  # type: ignore[return-value]
+
+
 def _is_silenced(line: str) -> bool:
     """Whether the line ends in a semicolon of the notebook's, rather than of a query without quotes."""
     return line.endswith(";") and ("--sql" not in line or line[-2:-1] in ("'", '"'))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -14,6 +14,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from mlmagic.errors import MisuseError, MlmagicError
 from mlmagic.magics._options import completer, one_line, parse
+from mlmagic.session import active
 
 ACTIONS = ("list", "show", "best", "stop", "resume", "apply")
 
@@ -130,4 +131,37 @@ def _name_and_action(words: list[str]) -> tuple[str | None, str | None]:
     return (names[0] if names else None), (actions[0] if actions else None)
 
 
-COMPLETERS = {"sweep": completer(SweepMagics.sweep), "sweeps": completer(SweepMagics.sweeps)}
+# -- on Tab ----------------------------------------------------------------------------------------
+
+
+def _complete_sweep(shell: Any, event: Any) -> list[str]:
+    typed = event.text_until_cursor.removesuffix(event.symbol).split()
+    return _values(typed[-1]) or completer(SweepMagics.sweep)(shell, event) + _names()
+
+
+def _complete_sweeps(shell: Any, event: Any) -> list[str]:
+    return [*ACTIONS, *_names(), *completer(SweepMagics.sweeps)(shell, event)]
+
+
+def _values(option: str) -> list[str]:
+    """What an option can be, where that is one of a few words."""
+    from mlmagic.tuning.engines import ENGINES
+    from mlmagic.tuning.pruners import PRUNERS
+    from mlmagic.tuning.samplers import SAMPLERS
+
+    known: dict[str, Iterable[str]] = {
+        "--sampler": SAMPLERS,
+        "--pruner": PRUNERS,
+        "--engine": ENGINES,
+        "--gpus": ("auto", "all", "none"),
+    }
+    return list(known.get(option, ()))
+
+
+def _names() -> list[str]:
+    """Of the project's sweeps."""
+    session = active()
+    return [] if session is None else list(dict.fromkeys(row.name for row in session.store.sweeps()))
+
+
+COMPLETERS = {"sweep": _complete_sweep, "sweeps": _complete_sweeps}

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlmagic import records
 from mlmagic.analysis import redact
@@ -17,10 +17,26 @@ from mlmagic.cache import Cache
 from mlmagic.capture import Cell, Evidence, Outcome, Recorder
 from mlmagic.capture.environment import git_state, package_versions
 from mlmagic.journal import Journal
-from mlmagic.records import Amendment, Measure, Observation, Reuse, Sweep, Trial, new_id
+from mlmagic.records import (
+    Amendment,
+    Assertion,
+    AssertionResult,
+    Drift,
+    Evaluation,
+    Measure,
+    Observation,
+    Reuse,
+    Sweep,
+    Trial,
+    new_id,
+)
 from mlmagic.session.project import Project, open_project
 from mlmagic.session.settings import MLMagic
 from mlmagic.store import Store
+
+if TYPE_CHECKING:  # loading the extension loads no NumPy
+    from mlmagic.checks.assertions import Rule
+    from mlmagic.checks.flagged import Flagged
 
 Listener = Callable[[Observation], None]
 
@@ -65,6 +81,8 @@ class Session:
         self.cache: Cache | None = None  # of a notebook; a script's blocks cannot be skipped
         self.reuses: list[Reuse] = []
         self.verifications: list[tuple[str, list[str]]] = []  # execution, what a hit would have got wrong
+        self.rules: dict[str, Rule] = {}  # assertions whose cells ran here, by name
+        self.flagged: Flagged | None = None  # rows that fired in the last check
         self.store = Store(self.project.folder, patience=settings.patience)
         self.recorder = Recorder(
             namespace,
@@ -150,6 +168,24 @@ class Session:
         """How a trial stands, with its measures: when it starts and when it ends."""
         measures = tuple(params), tuple(metrics)  # what cannot be written now is written later
         self._write(lambda: self._journal.tried(trial, *measures))
+
+    def asserted(self, assertion: Assertion) -> None:
+        """A rule was defined."""
+        self._write(lambda: self._journal.asserted(assertion))
+
+    def checked(self, result: AssertionResult) -> None:
+        """What a rule said of some rows."""
+        self._write(lambda: self._journal.checked(result))
+
+    def drifted(self, rows: Iterable[Drift]) -> None:
+        """What came of comparing data with a reference."""
+        every = tuple(rows)
+        self._write(lambda: self._journal.drifted(every))
+
+    def evaluated(self, rows: Iterable[Evaluation]) -> None:
+        """What came of evaluating a model."""
+        every = tuple(rows)
+        self._write(lambda: self._journal.evaluated(every))
 
     def verified(self, execution_id: str, wrong: list[str]) -> None:
         """A hit was computed anew; `wrong`: what came out otherwise."""

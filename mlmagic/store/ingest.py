@@ -17,7 +17,7 @@ from typing import Any
 from mlmagic.journal import Event, Report, read
 from mlmagic.journal.events import PARTS
 from mlmagic.store.db import Connection
-from mlmagic.store.schema import TABLES, Table
+from mlmagic.store.schema import TABLES, Table, quoted
 
 _BATCH = 8 << 20  # bytes of journal that are rows in memory at one time
 _WINDOW = 4096  # bytes before an offset that tell whether the journal is still the same
@@ -29,6 +29,8 @@ _OWN = {
     "reuse": ("reuse", "reuses"),
     "sweep": ("sweep", "sweeps"),
     "trial": ("trial", "trials"),
+    "assertion": ("assertion", "assertions"),
+    "assertion_result": ("result", "assertion_results"),
 }
 
 Row = dict[str, Any]
@@ -159,9 +161,9 @@ def _upsert(cursor: Connection, table: Table, rows: list[Row]) -> None:
     which DuckDB unpacks 40 times faster than it binds parameters row by row.
     """
     keys = {name: table.columns[name] for name in table.key}
-    same = " AND ".join(f"t.{name} IS NOT DISTINCT FROM new.r.{name}" for name in keys)
+    same = " AND ".join(f"t.{quoted(key[0])} IS NOT DISTINCT FROM {_column(key)}" for key in keys.items())
     cursor.execute(
-        f"DELETE FROM {table.name} t USING (SELECT unnest(from_json(?, ?)) r) new WHERE {same}",
+        f"DELETE FROM {table.name} t USING (SELECT unnest(from_json(?, ?)) r) WHERE {same}",
         [_text([{name: row.get(name) for name in keys} for row in rows]), _shape(keys)],
     )
     cursor.execute(
@@ -174,7 +176,8 @@ def _upsert(cursor: Connection, table: Table, rows: list[Row]) -> None:
 def _column(column: tuple[str, str]) -> str:
     name, kind = column
     # TRY: a time that is none (NaN) is NULL, instead of an error that would keep every other row out.
-    return f"TRY(make_timestamp((r.{name} * 1e6)::BIGINT))" if kind == "TIMESTAMP" else f"r.{name}"
+    field = f"r.{quoted(name)}"
+    return f"TRY(make_timestamp(({field} * 1e6)::BIGINT))" if kind == "TIMESTAMP" else field
 
 
 def _shape(columns: dict[str, str]) -> str:

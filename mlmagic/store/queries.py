@@ -49,6 +49,28 @@ SELECT * REPLACE (epoch_us(started_at) AS started_at)
 FROM trials WHERE sweep_id = $sweep ORDER BY number, trial_id
 """
 
+ASSERTIONS = """
+SELECT * REPLACE (epoch_us(created_at) AS created_at)
+FROM assertions ORDER BY assertions.created_at, assertion_id
+"""
+
+ASSERTION_RESULTS = """
+SELECT * REPLACE (epoch_us("at") AS "at")
+FROM assertion_results WHERE $name::VARCHAR IS NULL OR name = $name
+ORDER BY assertion_results."at", assertion_id, data_version, model_version
+"""
+
+DRIFTS = """
+SELECT * REPLACE (epoch_us("at") AS "at")
+FROM drifts WHERE $drift::VARCHAR IS NULL OR drift_id = $drift
+ORDER BY drifts."at", drift_id, column_name NULLS LAST, method
+"""
+
+EVALUATIONS = """
+SELECT * REPLACE (epoch_us("at") AS "at")
+FROM evaluations ORDER BY evaluations."at", evaluation_id, part, "by" NULLS FIRST, "group" NULLS FIRST, metric
+"""
+
 # What trials told on their way; a metric without a step is what one ended with.
 REPORTS = """
 SELECT m.execution_id, m.name, m.value, m.text, m.trial_id, m.step

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 # Raised with every change to the tables, to what is put into them, or to the journal's events: a database of another
 # version is built anew from the journals.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,11 @@ class Table:
     name: str
     columns: dict[str, str]
     key: tuple[str, ...]
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL takes it, whatever words SQL keeps for itself."""
+    return f'"{name}"'
 
 
 def _texts(*names: str) -> dict[str, str]:
@@ -123,10 +128,69 @@ TRIALS = Table(
     ("trial_id",),
 )
 
+ASSERTIONS = Table(
+    "assertions",
+    {
+        **_texts("assertion_id", "name", "model_version", "source", "action", "model"),
+        "created_at": "TIMESTAMP",
+        "execution_id": "VARCHAR",
+        "imports": "JSON",
+        "constants": "JSON",
+        "portable": "BOOLEAN",
+        "obstacle": "VARCHAR",
+    },
+    ("assertion_id",),
+)
+ASSERTION_RESULTS = Table(
+    "assertion_results",
+    {
+        "assertion_id": "VARCHAR",
+        "at": "TIMESTAMP",
+        **_texts("model_version", "data_version", "endpoint_id"),
+        **dict.fromkeys(("rows", "fired"), "BIGINT"),
+        "severity_max": "DOUBLE",
+        "worst": "JSON",
+        **_texts("name", "execution_id"),
+        "seconds": "DOUBLE",
+        "error": "VARCHAR",
+    },
+    ("assertion_id", "at", "data_version", "model_version"),
+)
+DRIFTS = Table(
+    "drifts",
+    {
+        "drift_id": "VARCHAR",
+        "at": "TIMESTAMP",
+        **_texts("reference", "current", "column_name", "method"),
+        **dict.fromkeys(("statistic", "p_value", "threshold"), "DOUBLE"),
+        "drifted": "BOOLEAN",
+        "q_value": "DOUBLE",
+        **_texts("reference_version", "current_version", "execution_id", "note"),
+    },
+    ("drift_id", "column_name", "method"),
+)
+EVALUATIONS = Table(
+    "evaluations",
+    {
+        "evaluation_id": "VARCHAR",
+        "at": "TIMESTAMP",
+        **_texts("execution_id", "model", "data", "target"),
+        **_texts("model_version", "data_version", "target_version", "kind", "part"),
+        "rows": "BIGINT",
+        "metric": "VARCHAR",
+        **dict.fromkeys(("value", "low", "high"), "DOUBLE"),
+        **_texts("by", "group"),
+    },
+    ("evaluation_id", "part", "by", "group", "metric"),
+)
+
 TABLES = {
     table.name: table
-    for table in (SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS, REUSES, SWEEPS, TRIALS)
-}
+    for table in (
+        SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS, REUSES, SWEEPS, TRIALS,
+        ASSERTIONS, ASSERTION_RESULTS, DRIFTS, EVALUATIONS,
+    )
+}  # fmt: skip
 
 FILES = """
 CREATE VIEW files AS
@@ -161,7 +225,7 @@ BOOKKEEPING = (
 def statements() -> list[str]:
     """What makes an empty database into an empty store, in order."""
     tables = [
-        f"CREATE TABLE {table.name} ({', '.join(f'{name} {kind}' for name, kind in table.columns.items())})"
+        f"CREATE TABLE {table.name} ({', '.join(f'{quoted(name)} {kind}' for name, kind in table.columns.items())})"
         for table in TABLES.values()
     ]
     return [*tables, FILES, LINEAGE, *BOOKKEEPING]

@@ -10,7 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlmagic.errors import StoreError
-from mlmagic.records import BEFORE, Execution, History, Measure, Read, Reuse, Session, Sweep, Trial, Version, Write
+from mlmagic.records import (
+    BEFORE,
+    Assertion,
+    AssertionResult,
+    Drift,
+    Evaluation,
+    Execution,
+    History,
+    Measure,
+    Read,
+    Reuse,
+    Session,
+    Sweep,
+    Trial,
+    Version,
+    Write,
+)
 from mlmagic.store import guard, ingest, queries
 from mlmagic.store.db import Connection, Database
 from mlmagic.store.trouble import DamagedError, UnwritableError
@@ -83,6 +99,22 @@ class Store:
     def reports(self, sweep_id: str) -> list[Measure]:
         """What the trials of a sweep told on their way, by trial number and step."""
         return self._ask(lambda cursor: [Measure(**row) for row in _rows(cursor, queries.REPORTS, sweep=sweep_id)])
+
+    def assertions(self) -> list[Assertion]:
+        """The rules that were ever defined, newest last; of one name, the last counts."""
+        return self._ask(lambda cursor: [_assertion(row) for row in _rows(cursor, queries.ASSERTIONS)])
+
+    def assertion_results(self, name: str | None = None) -> list[AssertionResult]:
+        """What the rules of a name said, or all of them; newest last."""
+        return self._ask(lambda cursor: [_result(row) for row in _rows(cursor, queries.ASSERTION_RESULTS, name=name)])
+
+    def drifts(self, drift_id: str | None = None) -> list[Drift]:
+        """The statistics of a comparison, or of all; newest comparison last, its joint statistics at its end."""
+        return self._ask(lambda cursor: [Drift(**_timed(row)) for row in _rows(cursor, queries.DRIFTS, drift=drift_id)])
+
+    def evaluations(self) -> list[Evaluation]:
+        """The statistics of all evaluations; newest last."""
+        return self._ask(lambda cursor: [Evaluation(**_timed(row)) for row in _rows(cursor, queries.EVALUATIONS)])
 
     def earlier_source(self, cell_id: str, name: str | None, execution_id: str) -> str | None:
         """The text of the last execution of the same cell before this one; by name where it has one."""
@@ -208,6 +240,23 @@ def _trial(row: dict[str, Any]) -> Trial:
     row["started_at"] = _seconds(row["started_at"])
     row["params"] = _json(row["params"], {})
     return Trial(**row)
+
+
+def _assertion(row: dict[str, Any]) -> Assertion:
+    row["created_at"] = _seconds(row["created_at"])
+    row["imports"] = tuple(_json(row["imports"], []))
+    row["constants"] = _json(row["constants"], {})
+    return Assertion(**row)
+
+
+def _result(row: dict[str, Any]) -> AssertionResult:
+    row["worst"] = tuple(_json(row["worst"], []))
+    return AssertionResult(**_timed(row))
+
+
+def _timed(row: dict[str, Any]) -> dict[str, Any]:
+    row["at"] = _seconds(row["at"])
+    return row
 
 
 def _json(text: str | None, empty: T) -> T:

@@ -1,5 +1,6 @@
-"""Any tabular data in, its columns as NumPy arrays out: pandas, polars, Arrow, a Parquet or CSV file, a DuckDB relation."""
+"""Any tabular data in, columns as NumPy arrays out: of pandas, polars, Arrow, NumPy, DuckDB, a Parquet or CSV file."""
 
-from mlmagic.tables.table import Column, Table, table_of
+from mlmagic.tables.opening import table_of
+from mlmagic.tables.table import Column, Table
 
 __all__ = ["Column", "Table", "table_of"]

@@ -6,6 +6,7 @@ import ast
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from mlmagic.analysis import CellFacts, analyse
@@ -342,6 +343,11 @@ def _check_names(body: Body) -> None:
                 f"two swept values are called {found.name} (lines {before.line} and {found.line}): "
                 "give one another name with name='…'"
             )
+
+
+def compiled(nodes: list[ast.stmt]) -> CodeType:
+    """Statements of a body as code that runs as it would in the notebook: without the compiler flags of this module."""
+    return compile(ast.Module(nodes, []), "<sweep>", "exec", dont_inherit=True)
 
 
 # -- other forms of the text -----------------------------------------------------------------------

@@ -26,8 +26,9 @@ def scratch_folder(place: Path | None = None) -> Iterator[Path]:
     remove_left(place)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
-        lock = _hold(folder / _LOCK, os.O_CREAT)
+        lock = _hold(folder / "taking", os.O_CREAT)
         try:
+            os.rename(folder / "taking", folder / _LOCK)  # by its name it is never seen without its holder
             yield folder
         finally:
             os.close(lock)

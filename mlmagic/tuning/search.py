@@ -17,7 +17,7 @@ from pathlib import Path
 from mlmagic.errors import MisuseError
 from mlmagic.records import Measure, Sweep, Trial, new_id
 from mlmagic.tuning.body import Body
-from mlmagic.tuning.engines.local import Event, LocalEngine, Worker, WorkerError
+from mlmagic.tuning.engines.local import Event, LocalEngine, PreparationError, Worker, WorkerError
 from mlmagic.tuning.engines.slots import Slot
 from mlmagic.tuning.outcome import SweepResult
 from mlmagic.tuning.scratch import scratch_folder
@@ -191,13 +191,7 @@ class Search:
         """Run what is shared, again without what turned out not to be, until nothing speaks against it."""
         for number in range(len(self._request.body.statements) + 1):
             out = self._base.with_name(f"shared-{number}-{len(self._forced)}")
-            told = engine.split(
-                source=self._request.code,
-                file=str(self._base),
-                out=str(out),
-                forced=self._forced,
-                root=str(self._request.root),
-            )
+            told = self._split_once(engine, out)
             self._forced |= {int(key): why for key, why in told["spoilt"].items()}
             if told["spoilt"]:
                 continue
@@ -209,6 +203,16 @@ class Search:
             if seen["threads"] == 0:
                 engine.load(out)
             return
+
+    def _split_once(self, engine: LocalEngine, out: Path) -> Message:
+        asked = {"source": self._request.code, "file": str(self._base), "out": str(out)}
+        asked["root"] = str(self._request.root)
+        try:
+            return engine.split(forced=self._forced, **asked)
+        except PreparationError as error:  # a shared statement crashed; in the trials that is theirs to tell
+            all_of_them = range(len(self._request.body.statements))
+            self._forced |= dict.fromkeys(all_of_them, f"what could be shared came to nothing: {error}")
+            return engine.split(forced=self._forced, **asked)
 
     def _came_otherwise(self, told: Message, found: Mapping[str, str | None]) -> dict[int, str]:
         """Shared statements whose results are not in the workers what they were where they were made."""

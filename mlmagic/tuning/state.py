@@ -6,17 +6,25 @@ them writes, and what it writes is its own.
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import os
+import weakref
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
+from types import BuiltinFunctionType, MethodType
 from typing import Any
 
+from mlmagic._optional import loaded
 from mlmagic.cache.serializers import Links, UnstorableError
 from mlmagic.cache.serializers.pickled import PickleSerializer
 from mlmagic.config import is_secret
 
-__all__ = ["UnstorableError", "load", "load_view", "pack", "pack_what_travels", "storable"]
+_maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+
+__all__ = ["UnstorableError", "load", "load_view", "maps", "pack", "pack_what_travels", "storable"]
 
 
 def pack(values: Mapping[str, object], path: Path) -> None:
@@ -30,7 +38,7 @@ def pack(values: Mapping[str, object], path: Path) -> None:
         The disk is full.
     """
     with path.open("wb") as file:
-        PickleSerializer().dump(values, file, Links())
+        PickleSerializer().dump({name: _Drawing.of(value) for name, value in values.items()}, file, Links())
 
 
 def pack_what_travels(values: Mapping[str, object], path: Path) -> dict[str, str]:
@@ -61,13 +69,45 @@ def load(path: Path, namespace: dict[str, Any]) -> dict[str, object]:
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             return {}
-        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-    return load_view(view, namespace)
+        found = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    _maps.add(found)
+    return load_view(memoryview(found), namespace)
+
+
+def maps() -> set[int]:
+    """Identities of the maps that loaded arrays lie in: to lie in the same one is not to share memory."""
+    return set(map(id, _maps))
 
 
 def load_view(view: memoryview, namespace: dict[str, Any]) -> dict[str, object]:
     """The same from bytes that are mapped or read already; they must be private and writable."""
-    return PickleSerializer().load(view, Links(namespace))
+    found = PickleSerializer().load(view, Links(namespace))
+    return {name: value.here() if isinstance(value, _Drawing) else value for name, value in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """A function that draws from a global generator, by its name: pickled itself, it would bring a copy of that."""
+
+    module: str
+    name: str
+
+    @classmethod
+    def of(cls, value: Any) -> Any:
+        """What travels for a value: itself, where it is no such function."""
+        owner = getattr(value, "__self__", None) if isinstance(value, BuiltinFunctionType | MethodType) else None
+        for module, generator in (("random", "_inst"), ("numpy.random", "mtrand._rand")):
+            found = loaded(module)
+            if owner is not None and found is not None and owner is attrgetter(generator)(found):
+                return cls(module, value.__name__)
+        return value
+
+    def here(self) -> Any:
+        """The function of this process."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+
+GONE = "variables deleted"  # among kept values: names that a trial deleted; no variable can be called so
 
 
 def storable(namespace: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -72,8 +71,8 @@ class Study:
         self, name: str, direction: Literal["maximize", "minimize"], sampler: str, pruner: str, seed: int
     ) -> None:
         self._sampler, self._seed = sampler, seed
-        optuna = _optuna()
         chosen = sampler_named(sampler, _mixed(seed, 0)), pruner_named(pruner)
+        optuna = need("optuna")
         with _unlogged():
             self._study = optuna.create_study(study_name=name, direction=direction, sampler=chosen[0], pruner=chosen[1])
         self._states = optuna.trial.TrialState
@@ -263,13 +262,6 @@ def _in_words(parameter: Parameter) -> str:
 
 
 # -- quiet ----------------------------------------------------------------------------------------------
-
-
-def _optuna() -> Any:
-    """Optuna; its progress bars, which are not used, would warn in a notebook without widgets."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="IProgress not found")
-        return need("optuna")
 
 
 @contextmanager

@@ -5,7 +5,6 @@ The process was forked for this trial alone and ends with it: whatever the body 
 
 from __future__ import annotations
 
-import ast
 import math
 import os
 import random
@@ -20,11 +19,12 @@ from typing import Any
 from mlmagic._optional import loaded
 from mlmagic.capture.behind import code_reach
 from mlmagic.capture.modules import LocalModules
+from mlmagic.capture.names import is_users_name
 from mlmagic.errors import MisuseError
 from mlmagic.fingerprint import Scope, snapshot
-from mlmagic.tuning.body import SWEEP, read_body
+from mlmagic.tuning.body import SWEEP, compiled, read_body
 from mlmagic.tuning.space import Number, Parameter, Suggestions
-from mlmagic.tuning.state import UnstorableError, pack_what_travels, storable
+from mlmagic.tuning.state import GONE, UnstorableError, pack_what_travels, storable
 from mlmagic.tuning.wire import Channel
 
 _LONGEST_ERROR = 300
@@ -84,6 +84,7 @@ class TrialRun:
         self._known: dict[str, Number] = {}
         self._last: dict[str, Any] = {}
         self._body = read_body(task.source)
+        self._start = set(namespace)
 
     def run(self) -> None:
         """Run it, tell how it ended, and leave its variables where the kernel wants them."""
@@ -94,7 +95,7 @@ class TrialRun:
             end["changed"] = self._changed(self._task.made)
         answer = self._channel.ask({"end": end})
         if answer.get("keep"):
-            self._channel.ask({"kept": self._keep(Path(answer["keep"]))})
+            self._channel.send({"kept": self._keep(Path(answer["keep"]))})  # no answer: this process ends now
 
     # -- the body ----------------------------------------------------------------------------
 
@@ -103,7 +104,7 @@ class TrialRun:
         self._namespace[SWEEP] = Suggestions(self._ask, self._report)
         nodes = [self._body.statements[number].node for number in self._task.left]
         try:
-            exec(compile(ast.Module(nodes, []), "<sweep>", "exec"), self._namespace)
+            exec(compiled(nodes), self._namespace)
             return {"status": "complete", "value": self._score()}
         except Pruned:
             return {"status": "pruned", "value": self._last.get(self._task.objective)}
@@ -177,25 +178,26 @@ class TrialRun:
     # -- afterwards --------------------------------------------------------------------------
 
     def _changed(self, names: Iterable[str]) -> list[str]:
-        """Variables that are not what they were when the trial began."""
+        """Variables that are not what they were when the trial began, or of which nobody can tell."""
         scope = Scope(self._namespace, code_reach, LocalModules().is_local)
         before = self._task.fingerprints
         return [
             name
             for name in names
-            if before.get(name) is not None
-            and (name not in self._namespace or snapshot(self._namespace[name], scope).fingerprint != before[name])
+            if name not in self._namespace
+            or before.get(name) is None
+            or snapshot(self._namespace[name], scope).fingerprint != before[name]
         ]
 
     def _keep(self, path: Path) -> dict[str, Any]:
-        """Write what the body left behind: names it binds, and variables it changed."""
-        facts = self._body.facts
-        names = facts.binds.union(
-            *(own.stores for own in facts.functions.values()), self._changed(self._task.fingerprints)
-        )
-        values = storable(self._namespace, sorted(names - {SWEEP}))
+        """Write what the body left behind: names it binds, and variables that it, or a shared statement, changed."""
+        new = self._namespace.keys() - self._start
+        names = self._body.facts.binds.union(new, self._task.made, self._changed(self._task.fingerprints))
+        values = storable(self._namespace, sorted(filter(is_users_name, names - {SWEEP})))
+        gone = sorted(self._start - self._namespace.keys())
         try:
-            return {"unkept": pack_what_travels(values, path), "names": sorted(values)}
+            unkept = pack_what_travels({**values, GONE: gone}, path)
+            return {"unkept": unkept, "names": sorted(values)}
         except (OSError, UnstorableError) as error:
             return {"failure": str(error)}
 

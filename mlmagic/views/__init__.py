@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mlmagic.views import lineage, sweeps, tables
+from mlmagic.views import assertions, drift, evaluation, lineage, sweeps, tables
 
-__all__ = ["lineage", "sweeps", "tables"]
+__all__ = ["assertions", "drift", "evaluation", "lineage", "sweeps", "tables"]

@@ -170,6 +170,11 @@ def line(points: Iterable[Point]) -> str:
     return f"M{' '.join(every)}h0" if len(every) == 1 else f"M{' '.join(every)}" if every else ""
 
 
+def box(x: float, y: float, wide: float, high: float) -> str:
+    """The shape of a bar; one without a width or height is a line."""
+    return f"M{px(x)} {px(y)}h{px(wide)}v{px(high)}h{px(-wide)}z"
+
+
 def path(face: str, shape: str, tip: str = "") -> str:
     """A path of this look; `tip` shows under the pointer."""
     if not shape:

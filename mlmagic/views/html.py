@@ -22,7 +22,7 @@ SANS = "var(--jp-ui-font-family,system-ui,sans-serif)"
 MONO = "var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace)"
 
 # The class is named twice to outweigh JupyterLab's own rule, which puts all cells of tables to the right.
-_STYLE = (
+TABLE_STYLE = (
     f".mlm-t{{color:{TEXT};font:12px/1.5 {SANS};border-collapse:collapse}}"
     ".mlm-t caption{text-align:left;font-weight:600;padding:2px 0 6px}"
     "table.mlm-t.mlm-t th,table.mlm-t.mlm-t td{text-align:left;vertical-align:top;padding:3px 14px 3px 0;border:0;"
@@ -76,4 +76,4 @@ def _caption(text: str) -> str:
 
 
 def _wrap(inside: str) -> str:
-    return f'<style>{_STYLE}</style><table class="mlm-t">{inside}</table>'
+    return f'<style>{TABLE_STYLE}</style><table class="mlm-t">{inside}</table>'

@@ -25,7 +25,13 @@ STATES = {
     "interrupted": ("■", "interrupted"),
     "failed": ("✗", "failed"),
 }
-TRIAL_STATES = {"complete": "✓ complete", "pruned": "○ pruned", "running": "▸ running", "failed": "✗ failed"}
+TRIAL_STATES = {
+    "complete": "✓ complete",
+    "pruned": "○ pruned",
+    "running": "▸ running",
+    "interrupted": "■ interrupted",
+    "failed": "✗ failed",
+}
 
 _STYLE = (
     f".mlm-s{{color:{html.TEXT};font:12px/1.5 {html.SANS};font-variant-numeric:tabular-nums;"

@@ -26,10 +26,9 @@ from mlmagic.api import sweeping
 from mlmagic.records import Measure, Trial
 from mlmagic.tuning.engines.local import LocalEngine
 from mlmagic.tuning.search import Search
-from tests.property import notebooks
 from tests.property.contents import Line, account, first_difference
-from tests.property.notebooks import DATA, FORMS, CellWriter, data_file
-from tests.property.programs import NAMES
+from tests.property.notebooks import CONSTANTS, DATA, FORMS, OBJECTS, CellWriter, data_file
+from tests.property.programs import CLASSES, FUNCTIONS, NAMES
 from tests.property.worlds import Put, Run, Tracked, World
 
 PREPARED = """import collections, functools, json, os, random, re, zlib
@@ -37,8 +36,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 def weigh(*values):
-    told = re.sub('0x[0-9a-f]+', '', repr([getattr(value, '__dict__', value) for value in values]))
-    return zlib.crc32(told.encode()) % 9973 / 7"""
+    own = [type(value).__module__ == '__main__' and hasattr(value, '__dict__') for value in values]
+    told = [vars(value) if its else value for value, its in zip(values, own)]
+    return zlib.crc32(re.sub('0x[0-9a-fA-F]+', '', repr(told)).encode()) % 9973 / 7"""
 
 # Swept value -> what the body asks, and the options of a choice as they stand in the text.
 RANGES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -59,8 +59,8 @@ SWEPT = [
     "if rate > 0.03:\n    <t> = <v>\nelse:\n    <t> = <v>", "if rate < 0.03:\n    <list>.append(<n>)",
     "for _i in range(depth):\n    <list>.append(_i)", "if kind == 'p':\n    <list1>.append(<n>)\n<t> = len(<list1>)",
     "def <f>(v=rate):\n    return [v, <any>]", "def <f>(v=rate):\n    <list>.append(v)\n    return v",
-    "def <f>(v=<n>):\n    <array>[0] = rate\n    return v", "<f> = lambda: [rate, <any>]", "<t> = <call>", "<t> = <call>",
-    "<call>", "<call>", "def <f>(v=depth):\n    global <t>\n    <t> = v", "<f>, <t> = <f>, rate",
+    "def <f>(v=<n>):\n    <array>[0] = rate\n    return v", "<f> = lambda: [rate, <any>]", "<t> = <call>",
+    "<t> = <call>", "<call>", "<call>", "def <f>(v=depth):\n    global <t>\n    <t> = v", "<f>, <t> = <f>, rate",
     "class K1:\n    shared = [rate]\n    def __init__(self): self.own = [<any>]\n    def look(self): return self.own",
     "<class>.shared = [rate]", "<class>.shared.append(depth)", "<t> = <class>()", "<t> = <class>()\n<t> = rate",
     "random.seed(depth)", "<t> = np.random.rand(depth)", "<t> = random.random() * rate",
@@ -70,17 +70,21 @@ SWEPT = [
     "if kind is None:\n    del <list>", "del rate", "<t> = sorted(<list>, key=lambda v: str(v) * depth)",
     "sweep.report(loss=rate * 2)", "sweep.report(step=depth, loss=<n>)", "for _i in range(3): sweep.report(loss=_i)",
     "<t> = dict(rate=rate, of=<any>)", "print(rate, <any>)", "<t> = <t> = rate", "<any>, <t> = rate, <any>",
-    "<array1>[:] = <array1> * rate", "<t> = <array1>[1:] if rate > 0.02 else <array1>", "np.set_printoptions(precision=depth)",
+    "<array1>[:] = <array1> * rate", "<t> = <array1>[1:] if rate > 0.02 else <array1>",
+    "np.set_printoptions(precision=depth)",
     "<t> = <array1>[:2] if kind else <array1>\n<list>.append(<n>)", "<frame>.sort_values('y', inplace=depth > 3)",
-    "<has_k>['k'] = rate", "<t> = (how, rate)", "<t> = how\n<t> = rate", "thing = <list>.append if rate > 0.02 else print",
-    "<t> = [rate * v for v in range(depth)]", "(<t> := rate)", "with np.errstate(all='ignore'):\n    <t> = np.float64(rate) / 0",
+    "<has_k>['k'] = rate", "<t> = (how, rate)", "<t> = how\n<t> = rate",
+    "thing = <list>.append if rate > 0.02 else print",
+    "<t> = [rate * v for v in range(depth)]", "(<t> := rate)",
+    "with np.errstate(all='ignore'):\n    <t> = np.float64(rate) / 0",
     "<t> = functools.partial(<f0>, rate)", "while depth > 2:\n    depth -= 1\n    <list>.append(depth)",
 ]  # fmt: skip
 # What any cell may do, and trials cannot, or where each process has an answer of its own.
 _ELSEWHERE = re.compile(
     r"%%|\b(Out|In|_|display|fresh_\w+|globals|vars|dir|exec|eval|helper|deeper|work|SystemExit|weakref|environ|lock|"
     r"threading|thread|set|frozenset|Colour|link|isinstance|getcwd|not_there|lru_cache|memo|log|glob|mmap_mode|"
-    r"stream|memoryview|file)\b|= =|made|listdir|exists|\{[^:'{}]*\}|sub/|\bdel nothing"
+    r"stream|memoryview|file)\b|= =|made|listdir|exists|\{[^:{}]+\}"
+    r"|Lossy|groupby|np\.ma|del max|\.note\b|'w'|to_csv|json\.dump|np\.save|shutil|rename|os\.|sub/|\bdel nothing"
 )
 _FAMILIES = {
     "programs": 34, "draws": 8, "constants": 10, "lives": 6, "shapes": 8, "numbers": 9, "tables": 9, "pure": 10,
@@ -142,10 +146,11 @@ class SweepWriter(CellWriter):
     def swept(self) -> str:
         for _ in range(100):
             made = self.filled(self.rng.choice(SWEPT))
-            asked = self.words(made) if made is not None else {"?"}
-            if made is not None and all(name in self.namespace for name in asked):
+            asked = self.words(made) if made is not None else set()
+            enough = bool(asked) or self.rng.random() < 0.05
+            if made is not None and enough and all(name in self.namespace for name in asked):
                 return made
-        return "pass"
+        return self.statement()
 
     @staticmethod
     def words(text: str) -> set[str]:
@@ -159,7 +164,6 @@ class SweepWriter(CellWriter):
     def asking(self) -> str:
         name = self.rng.choice(list(RANGES))
         forms = [f"{name} = «{name}»"] * 4
-        forms += [f"if len(str(depth if 'depth' in dir() else 1)) < 2:\n    {name} = «{name}»"] * 0
         if name not in ("depth", "rate") and "rate" in self.namespace:
             forms.append(f"if rate > 0.03:\n    {name} = «{name}»\nelse:\n    {name} = 2")
         if name == "depth":
@@ -178,10 +182,24 @@ def written(seed: int, folder: Path) -> Case:
         world.do(Run(PREPARED))
         for _ in range(rng.randrange(2, 6)):
             writer.namespace = world.namespace
-            setup.append(writer._one_cell([writer.statement() for _ in range(rng.choice((1, 2)))]))
+            setup.append("\n".join(_for_setup(writer) for _ in range(rng.choice((1, 2)))))
             world.do(Run(setup[-1]))
         body = _body(writer, world)
     return Case(tuple(setup), tuple(body), seed)
+
+
+def _for_setup(writer: SweepWriter) -> str:
+    """Settings of packages are not among what travels to the workers."""
+    made = writer.statement()
+    while "set_" in made:
+        made = writer.statement()
+    return made
+
+
+def _deletes_unread(statement: str, body: Sequence[str]) -> bool:
+    """A name that the body does nothing with but delete it does not travel: every trial fails, and says so."""
+    gone = re.findall(r"\bdel (\w+)", statement)
+    return any(not re.search(rf"\b{name}\b", "\n".join(body)) for name in gone)
 
 
 def _body(writer: SweepWriter, world: World) -> list[str]:
@@ -194,18 +212,21 @@ def _body(writer: SweepWriter, world: World) -> list[str]:
         writer.namespace = world.namespace
         made = writer.asking() if number in asks else writer.swept() if rng.random() < 0.4 else writer.statement()
         holes = set(_HOLE.findall(made))
-        if holes & asked:
+        if holes & asked or _deletes_unread(made, body):
             continue
         asked |= holes
         if _runs(world, made) or rng.random() < 0.2:
             body.append(made)
     if not asked:
         body.insert(0, "rate = «rate»")
-    names = [name for name in (*NAMES, *RANGES, "thing", "big", "given") if name in world.namespace]
+    # All of them: what no statement of a body can reach does not travel, and is not what this is about.
+    names = [
+        name
+        for name in (*NAMES, *RANGES, *OBJECTS, *CONSTANTS, *FUNCTIONS, *CLASSES, "given")
+        if name in world.namespace
+    ]
     rng.shuffle(names)
-    last = [name for name in RANGES if name in names][:2]
-    body.append(f"{METRIC} = weigh({', '.join([*last, *names[:5]])})")
-    return body
+    return [*body, f"{METRIC} = weigh({', '.join(names)})"]
 
 
 def _runs(world: World, statement: str) -> bool:
@@ -236,14 +257,14 @@ class OneServer:
                 with lend(self._request) as engine:
                     self._base = Path(tempfile.mkdtemp(dir=engine._scratch)) / "variables"
                     yield engine
-                shutil.rmtree(self._base.parent)
+                shutil.rmtree(self._base.parent, ignore_errors=True)
 
         return Borrowing
 
     @contextmanager
     def lent(self, request: Any) -> Iterator[LocalEngine]:
         if self._engine is None:
-            self._engine = LocalEngine(request.slots, request.threads, self._folder)
+            self._engine = LocalEngine(request.slots, request.threads, Path(tempfile.mkdtemp(dir=self._folder)))
         self._engine.slots = tuple(request.slots)
         try:
             yield self._engine
@@ -276,11 +297,13 @@ class Told:
     refused: str | None = None
     before: list[Line] = field(default_factory=list)  # the notebook's variables before the sweep, after it,
     after: list[Line] = field(default_factory=list)
-    applied: list[Line] = field(default_factory=list)  # and with the best trial's
+    applied: list[Line] = field(default_factory=list)  # the best trial's, after they were taken over,
+    others: list[Line] = field(default_factory=list)  # and the others then
+    names: frozenset[str] = frozenset()  # that were taken over
     touched: str | None = None  # what else the sweep changed
 
 
-def searched(case: Case, folder: Path, trials: int = 5) -> Told:
+def searched(case: Case, folder: Path, trials: int = 4) -> Told:
     """Search a case as its user would."""
     found = Told()
     with Tracked(folder, closely=False) as world:
@@ -293,13 +316,27 @@ def searched(case: Case, folder: Path, trials: int = 5) -> Told:
             if getattr(before, part) != getattr(after, part):
                 found.touched = part
         shown = sweeping_result(world)
-        if shown is not None and found.refused is None:
+        if shown is not None:
             found.trials, found.reports, found.best = shown.trials, shown.reports, shown.best
             found.plan = shown.sweep.plan
             if found.best is not None:
-                found.refused = world.do(Run("%sweeps apply")).error
-                found.applied = _variables(world)
+                _apply(found, world)
     return found
+
+
+def _apply(found: Told, world: World) -> None:
+    seen = world.do(Run("%sweeps apply"))
+    found.refused = seen.error
+    said = "".join(text for kind, text in seen.events if kind == "stdout")
+    found.names = frozenset(said.strip().rpartition("): ")[2].split(", "))
+    found.applied, found.others = _parted(world, found.names)
+
+
+def _parted(world: World, names: frozenset[str]) -> tuple[list[Line], list[Line]]:
+    """Variables of these names, and all others."""
+    these = account(world.namespace, but=lambda name: _is_nobodys(name) or name not in names)
+    others = account(world.namespace, but=lambda name: _is_nobodys(name) or name in names)
+    return these, others
 
 
 def sweeping_result(world: World) -> Any:
@@ -324,7 +361,8 @@ def _variables(world: World) -> list[Line]:
 
 
 def _is_nobodys(name: str) -> bool:
-    return name.startswith("_") or name in ("In", "Out", "sweep", "quit", "exit", "open")
+    generators = ("draw", "mix", "rand")  # whose state is that of the process, and not taken over
+    return name.startswith("_") or name in ("In", "Out", "sweep", "quit", "exit", "open", *generators)
 
 
 # Running alone
@@ -338,9 +376,10 @@ class Alone:
     value: float | None = None
     reports: list[tuple[int, str, float]] = field(default_factory=list)
     variables: list[Line] = field(default_factory=list)
+    others: list[Line] = field(default_factory=list)
 
 
-def alone(case: Case, trial: Trial, folder: Path) -> Alone:
+def alone(case: Case, trial: Trial, folder: Path, names: frozenset[str]) -> Alone:
     """Run a trial's cell in a plain world."""
     found = Alone()
 
@@ -358,7 +397,7 @@ def alone(case: Case, trial: Trial, folder: Path) -> Alone:
         if error is None:
             found.value = float(world.namespace[METRIC])
             found.error = "ArithmeticError" if math.isnan(found.value) else None
-        found.variables = _variables(world)
+        found.variables, found.others = _parted(world, names)
     return found
 
 
@@ -372,10 +411,10 @@ def lie_of(case: Case, folder: Path, told: Told | None = None) -> str | None:
         return f"the sweep changed the notebook: {found}"
     if told.touched:
         return f"the sweep changed the notebook's {told.touched}"
-    if told.refused is not None:
+    if told.refused is not None and "all trials failed" not in told.refused:
         return f"refused: {told.refused}"
     for trial in told.trials:
-        single = alone(case, trial, folder)
+        single = alone(case, trial, folder, told.names)
         lie = _otherwise(trial, single, told)
         if lie is not None:
             return f"trial {trial.number} {dict(trial.params)}: {lie} (alone | in the sweep)\n{_plan(told)}"
@@ -395,9 +434,22 @@ def _otherwise(trial: Trial, single: Alone, told: Told) -> str | None:
     if mine != single.reports:
         return f"reports {single.reports} | {mine}"
     if told.best is not None and trial.trial_id == told.best.trial_id:
-        apart = first_difference(single.variables, told.applied)
+        apart = first_difference(_laid_out_anew(single.variables), _laid_out_anew(told.applied))
+        if apart is None:
+            apart = first_difference(single.others, _without_deleted(told.others, single.others))
         return None if apart is None else f"after apply: {apart}"
     return None
+
+
+def _laid_out_anew(lines: list[Line]) -> list[Line]:
+    """A view that is taken over without what it looked at comes back as an array of its own, in C order."""
+    return [(path, re.sub(r"^(array .* \([^)]*\)) [CF]*(W?) ", r"\1 \2 ", text)) for path, text in lines]
+
+
+def _without_deleted(lines: list[Line], alone: list[Line]) -> list[Line]:
+    """What the cell deletes stays in the notebook: taking over brings variables, and removes none."""
+    there = {re.split(r"[.\[ ]", path)[0] for path, _ in alone}
+    return [(path, text) for path, text in lines if re.split(r"[.\[ ]", path)[0] in there]
 
 
 def _plan(told: Told) -> str:
@@ -435,6 +487,3 @@ def one_server(folder: Path) -> Iterator[OneServer]:
     finally:
         sweeping.Search = original  # type: ignore[misc]
         server.close()
-
-
-__all__ = ["Case", "Told", "lie_of", "notebooks", "one_server", "searched", "smallest", "written"]

@@ -38,6 +38,10 @@ class WorkerError(MlmagicError):
     """The workers cannot be had; the text says why."""
 
 
+class PreparationError(WorkerError):
+    """What was to be done before the trials came to nothing; the server lives."""
+
+
 @dataclass(eq=False, slots=True)
 class Worker:
     """One child process at work."""
@@ -126,8 +130,8 @@ class LocalEngine:
             if event is None:
                 continue
             if event.message is None:
-                said = self.tail(worker).splitlines()[-1:]
-                raise WorkerError("; ".join([f"the workers could not be prepared: {event.reason}", *said]))
+                said = [line for line in self.tail(worker).splitlines()[-1:] if line not in event.reason]
+                raise PreparationError("; ".join([f"the workers could not be prepared: {event.reason}", *said]))
             worker.finished = True
             return event.message
 
@@ -253,7 +257,10 @@ class LocalEngine:
         ready, _, _ = select.select([self._control], [], [], seconds)
         if not ready:
             return []
-        part = self._control.recv(1 << 16)
+        try:
+            part = self._control.recv(1 << 16)
+        except ConnectionError as error:
+            raise self._broken() from error
         if not part:
             raise self._broken()
         *lines, self._rest = (self._rest + part).split(b"\n")

@@ -159,7 +159,10 @@ class Server:
         except BaseException as error:
             _tell_last(channel, error)
         finally:
-            leave(status)
+            try:
+                leave(status)
+            finally:  # whatever the body did to the streams: this process must not go on as a second server
+                os._exit(status or 1)
 
     def _become_child(self, output: str) -> None:
         os.setpgid(0, 0)  # so that what the body starts can be ended with it

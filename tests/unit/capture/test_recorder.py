@@ -241,3 +241,19 @@ def test_what_our_own_magics_do_is_no_part_of_the_cell(notebook, tmp_path, monke
     ran = notebook.cell("ours()\nwith open('mine.txt', 'w') as f: f.write('y')")
     assert set(ran.writes) - {("variable", "ours")} == {("variable", "f"), ("file", "mine.txt")}
     assert not {kind for kind, _ in ran.reads} & {"random", "environment"}
+
+
+def test_a_variables_version_is_known_also_while_the_cell_that_makes_it_runs(tmp_path):
+    namespace = {"__name__": "__main__", "kept": [1], "changed": [1], "bound": [1]}
+    recorder = Recorder(namespace, tmp_path, "s")
+    before = {row.name: row.version_id for row in recorder.adopt("").versions}
+    recorder.begin(Cell("cell", "bound = new = changed; changed.append(2); kept"))
+    namespace["bound"] = namespace["new"] = namespace["changed"]
+    namespace["changed"].append(2)
+    told = {name: recorder.version_of(name) for name in ("kept", "changed", "bound", "new", "nobody", "__name__")}
+    made = {row.name: row.version_id for row in recorder.end(Outcome("ok", 1)).versions}
+    assert told == {
+        "kept": before["kept"], "changed": made["changed"], "bound": made["bound"], "new": made["new"],
+        "nobody": None, "__name__": None,
+    }  # fmt: skip
+    assert {name: recorder.version_of(name) for name in ("kept", "new")} == {"kept": told["kept"], "new": told["new"]}

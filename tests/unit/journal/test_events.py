@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mlmagic.journal import events
-from mlmagic.records import Measure, Sweep, Trial
+from mlmagic.records import Assertion, AssertionResult, Drift, Evaluation, Measure, Sweep, Trial
 
 
 def test_an_observation_comes_back_with_every_record(observation):
@@ -39,6 +39,22 @@ def test_a_sweep_comes_back_with_every_field(sweep):
     assert event is not None
     assert event["event"] == "sweep"
     assert Sweep(**{**event["sweep"], "plan": tuple(event["sweep"]["plan"])}) == made
+
+
+def test_verdicts_come_back_with_every_field():
+    rule = Assertion("a1", "small", "model", "e1.model", "def small(i, o): ...", "stop", 2.0, constants={"LIMIT": [1]})
+    said = AssertionResult("a1", 3.0, None, "e1.X", None, 10, 1, 0.5, worst=({"row": 1, "inputs": {"a": None}},))
+    moved = Drift("d1", 4.0, "a", "b", None, "domain_classifier", 0.7, 0.01, 0.55, True)
+    good = Evaluation("v1", 5.0, None, "m", "X", "y", None, None, None, "binary", "test", 10, "auc", 0.9)
+    found = [
+        events.decode(events.encode(made))
+        for made in (events.asserted(rule), events.checked(said), events.drifted([moved]), events.evaluated([good]))
+    ]
+    assert [event["event"] for event in found] == ["assertion", "assertion_result", "drift", "evaluation"]
+    assert Assertion(**{**found[0]["assertion"], "imports": ()}) == rule
+    assert AssertionResult(**{**found[1]["result"], "worst": tuple(found[1]["result"]["worst"])}) == said
+    assert [Drift(**row) for row in found[2]["drifts"]] == [moved]
+    assert [Evaluation(**row) for row in found[3]["evaluations"]] == [good]
 
 
 def test_a_trial_comes_back_with_its_measures(trial):
@@ -100,7 +116,7 @@ def test_a_line_without_an_event_is_unreadable(line):
         events.decode(line)
 
 
-@pytest.mark.parametrize("line", [b'{"v":99,"event":"session"}', b'{"v":1,"event":"drift"}'])
+@pytest.mark.parametrize("line", [b'{"v":99,"event":"session"}', b'{"v":1,"event":"bundle"}'])
 def test_an_event_of_a_later_release_is_none(line):
     assert events.decode(line) is None
 

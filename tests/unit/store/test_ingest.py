@@ -23,6 +23,10 @@ def test_a_line_is_in_the_tables_once_however_often_it_is_asked_for(store, journ
         "metrics": 1,
         "sweeps": 0,
         "trials": 0,
+        "assertions": 0,
+        "assertion_results": 0,
+        "drifts": 0,
+        "evaluations": 0,
     }
 
 

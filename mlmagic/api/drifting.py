@@ -1,0 +1,117 @@
+"""`mlmagic.drift` and `mlmagic.profile`: has the data moved away from its reference? Recorded with both versions."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlmagic.api._subjects import Subject, subject
+from mlmagic.checks.drift import compare
+from mlmagic.checks.drift.report import DriftReport, Measured
+from mlmagic.checks.profile import Profile
+from mlmagic.records import Drift, new_id
+from mlmagic.session import active
+from mlmagic.tables import table_of
+from mlmagic.views import drift as _faces  # noqa: F401  draws the result
+
+__all__ = ["DriftReport", "Profile", "drift", "profile"]
+
+PROFILE_SUFFIX = ".profile"
+
+
+def profile(data: Any, *, seed: int = 0) -> Profile:
+    """What a reference is remembered by: its bins, categories, ranges and a sample; ``.save(path)`` keeps it.
+
+    Parameters
+    ----------
+    data : table
+        pandas, polars, Arrow, a Parquet or CSV file, a DuckDB relation.
+    """
+    return Profile.of(table_of(data), seed=seed)
+
+
+def drift(
+    reference: Any,
+    current: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    alpha: float = 0.05,
+    joint: bool = True,
+    seed: int = 0,
+    spelled: Mapping[str, str] | None = None,
+) -> DriftReport:
+    """Whether, where and how much current data differs from its reference.
+
+    Parameters
+    ----------
+    reference : table, Profile or path
+        The data to compare with, its profile, or the file of one (``.profile``).
+    current : table
+        pandas, polars, Arrow, a Parquet or CSV file, a DuckDB relation.
+    columns : sequence of str, optional
+        Only these.
+    methods : sequence of str, optional
+        Only these: ``psi``, ``ks``, ``wasserstein``, ``jensen_shannon``, ``chi_square``, ``nulls``, ``new_categories``,
+        ``range``.
+    alpha : float
+        The share of false alarms that is accepted, over all columns together.
+    joint : bool
+        Also ask a classifier whether it can tell the two sets apart.
+
+    Returns
+    -------
+    DriftReport
+
+    Raises
+    ------
+    MisuseError, UnknownNameError
+        The two cannot be compared; one line.
+    """
+    names = spelled or {}
+    about = subject(reference, names.get("reference")), subject(current, names.get("current"))
+    session = active()
+    with session.recorder.aside() if session is not None else nullcontext():
+        found = compare(
+            _as_profile(reference, seed),
+            table_of(current),
+            columns=columns,
+            methods=methods,
+            alpha=alpha,
+            joint=joint,
+            seed=seed,
+        )
+    found = replace(found, reference=about[0].name, current=about[1].name)
+    if session is not None:
+        session.drifted(_rows(found, about, session.recorder.execution_id))
+    return found
+
+
+def _as_profile(reference: Any, seed: int) -> Profile:
+    if isinstance(reference, Profile):
+        return reference
+    if isinstance(reference, (str, os.PathLike)) and Path(reference).suffix == PROFILE_SUFFIX:
+        return Profile.load(Path(reference))
+    return Profile.of(table_of(reference), seed=seed)
+
+
+def _rows(report: DriftReport, about: tuple[Subject, Subject], execution_id: str | None) -> list[Drift]:
+    drift_id, now = new_id(), time.time()
+    measures: list[tuple[str | None, Measured]] = [
+        (column.name, one) for column in report.columns for one in column.measures
+    ]
+    if report.joint is not None:
+        measures.append((None, report.joint.measured))
+    return [
+        Drift(
+            drift_id, now, report.reference, report.current, name, one.method, one.statistic, one.p_value,
+            one.threshold, one.drifted, one.q_value, about[0].version_id, about[1].version_id, execution_id,
+            one.note or None,
+        )
+        for name, one in measures
+    ]  # fmt: skip

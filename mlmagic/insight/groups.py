@@ -1,0 +1,81 @@
+"""The step from a column to groups of rows: a name or an array comes in, labels and the rows behind them go out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlmagic.errors import MisuseError, UnknownNameError
+from mlmagic.insight.asking import array_of, plain
+from mlmagic.insight.shapes import Names
+
+MOST_GROUPS = 30
+MANY = 20  # numbers of more values than this are grouped by quartile
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Rows by a column: its name, the rows of each label, and what to know of them."""
+
+    name: str
+    groups: tuple[tuple[str, NDArray[np.int64]], ...]
+    notes: tuple[str, ...] = ()
+
+
+def grouping_of(X: Any, by: Any, rows: int, names: Names) -> Grouping:  # noqa: N803
+    """The groups of a column of X, or of one value for each row; the largest `MOST_GROUPS` of them.
+
+    Raises
+    ------
+    UnknownNameError, MisuseError
+        X has no such column; the array has another length.
+    """
+    values, name = _column(X, by, names)
+    if len(values) != rows:
+        raise MisuseError(
+            f"the groups have {len(values):,} values and {names.data} has {rows:,} rows: they must be equal"
+        )
+    labels, codes, notes = _labelled(values, name)
+    found = [(label, np.flatnonzero(codes == place)) for place, label in enumerate(labels)]
+    found = sorted((group for group in found if len(group[1])), key=lambda group: -len(group[1]))
+    if len(found) > MOST_GROUPS:
+        notes = (*notes, f"{name} has {len(found):,} groups: the {MOST_GROUPS} largest are shown")
+    return Grouping(name, tuple(found[:MOST_GROUPS]), notes)
+
+
+def _column(X: Any, by: Any, names: Names) -> tuple[NDArray[Any], str]:  # noqa: N803
+    if not isinstance(by, (str, int)):
+        name = getattr(by, "name", None)
+        return array_of(by, "the groups"), str(name) if isinstance(name, str) and name else "group"
+    known = getattr(X, "column_names", getattr(X, "columns", None))  # Arrow; pandas and polars
+    if known is None:
+        raise MisuseError(f"{names.data} is a {type(X).__name__} without named columns: give the groups as an array")
+    if by not in list(known):
+        raise UnknownNameError.among(f"column of {names.data}", str(by), map(str, known))
+    return array_of(X[by], f"column {by!r}"), str(by)
+
+
+def _labelled(values: NDArray[Any], name: str) -> tuple[list[str], NDArray[np.int64], tuple[str, ...]]:
+    """Labels and each row's place among them; nulls are a group of their own."""
+    import pandas as pd
+
+    if values.dtype.kind in "iuf" and len(np.unique(values[~np.isnan(values)])) > MANY:
+        return _quartiles(values.astype(np.float64), name)
+    codes, found = pd.factorize(values, use_na_sentinel=True)
+    labels = [str(plain(value)) for value in np.asarray(found)]
+    return [*labels, MISSING], np.where(codes < 0, len(labels), codes), ()
+
+
+def _quartiles(values: NDArray[np.float64], name: str) -> tuple[list[str], NDArray[np.int64], tuple[str, ...]]:
+    """Four groups of about equal size, upper ends included."""
+    known = values[~np.isnan(values)]
+    ends = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1]))
+    codes = np.clip(np.searchsorted(ends, values, side="left") - 1, 0, max(len(ends) - 2, 0))
+    labels = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(ends)]
+    note = f"{name} holds many numbers: its rows are grouped by quartile, upper ends included"
+    return [*labels, MISSING], np.where(np.isnan(values), len(labels), codes), (note,)

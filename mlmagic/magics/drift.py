@@ -1,0 +1,82 @@
+"""`%drift`: has the data moved away from its reference?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic_arguments import argument, magic_arguments
+
+from mlmagic.magics._expressions import plain, value_of
+from mlmagic.magics._options import completer, one_line, parse
+
+_FILES = (".parquet", ".csv", ".profile")
+
+
+@magics_class
+class DriftMagics(Magics):
+    """`%drift`."""
+
+    @no_var_expand
+    @one_line
+    @magic_arguments()
+    @argument("reference", help="table, profile, or file of one (.parquet, .csv, .profile): what was normal")
+    @argument("current", nargs="?", help="table or file: what came")
+    @argument("--columns", metavar="NAMES", help="only these: a,b,c")
+    @argument("--method", metavar="NAMES", help="only these statistics: psi,ks,chi_square, …")
+    @argument("--alpha", type=float, default=0.05, metavar="A", help="false alarms accepted, over all columns (0.05)")
+    @argument("--no-joint", action="store_true", help="leave out the classifier that looks at all columns together")
+    @argument("--save", metavar="FILE", help="keep REFERENCE's profile in FILE.profile; without CURRENT, do only that")
+    @line_magic
+    def drift(self, line: str) -> Any:
+        """Compare current data with its reference, column by column and jointly.
+
+        Examples::
+
+            %drift train today
+            %drift train.parquet today.parquet --columns age,income
+            %drift train --save train.profile
+            %drift train.profile today
+        """
+        import mlmagic
+        from mlmagic.errors import MisuseError
+
+        asked = parse(self.drift, line)
+        if asked.current is None and asked.save is None:
+            raise MisuseError("%drift takes a reference and current data: %drift train today")
+        reference = self._given(asked.reference)
+        if asked.save is not None:
+            reference = self._saved(reference, plain(asked.save))
+        if asked.current is None:
+            return None
+        return mlmagic.drift(
+            reference,
+            self._given(asked.current),
+            columns=_list(asked.columns),
+            methods=_list(asked.method),
+            alpha=asked.alpha,
+            joint=not asked.no_joint,
+            spelled={"reference": plain(asked.reference), "current": plain(asked.current)},
+        )
+
+    def _given(self, text: str) -> Any:
+        name = plain(text)
+        return Path(name) if name.endswith(_FILES) else value_of(self.shell, text)
+
+    def _saved(self, reference: Any, name: str) -> Any:
+        import mlmagic
+
+        path = Path(name)
+        made = mlmagic.profile(reference)
+        made.save(path if path.suffix == ".profile" else path.with_name(f"{path.name}.profile"))
+        sys.stdout.write(f"wrote {path}\n")
+        return made
+
+
+def _list(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in plain(text).split(",") if part.strip()]
+
+
+COMPLETERS = {"drift": completer(DriftMagics.drift, names_after=("",))}
