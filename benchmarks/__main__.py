@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import cells, hashing, reuse, sweeps, tour
+from benchmarks import assertions, cells, hashing, reuse, sweeps, tour
 from benchmarks.peers import ipyflow
 from benchmarks.table import Row, machine, markdown
 
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "tour": tour.measure,
     "reuse": reuse.measure,
     "sweeps": sweeps.measure,
+    "assertions": assertions.measure,
 }
 
 

@@ -14,9 +14,12 @@ _HOMES = {
     "assertion": "mlmagic.api.asserting",
     "assertions": "mlmagic.api.asserting",
     "doctor": "mlmagic.api.health",
+    "drift": "mlmagic.api.drifting",
+    "evaluate": "mlmagic.api.evaluating",
     "lineage": "mlmagic.api.ancestry",
     "off": "mlmagic.api.switches",
     "on": "mlmagic.api.switches",
+    "profile": "mlmagic.api.drifting",
     "reuse": "mlmagic.api.reusing",
     "run": "mlmagic.api.headless",
     "slice": "mlmagic.api.slicing",
@@ -35,6 +38,9 @@ if TYPE_CHECKING:
     from mlmagic.api.asserting import assertion as assertion
     from mlmagic.api.asserting import assertions as assertions
     from mlmagic.api.blocks import track as track
+    from mlmagic.api.drifting import drift as drift
+    from mlmagic.api.drifting import profile as profile
+    from mlmagic.api.evaluating import evaluate as evaluate
     from mlmagic.api.headless import run as run
     from mlmagic.api.health import doctor as doctor
     from mlmagic.api.overview import status as status

@@ -16,6 +16,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "ipykernel": ("run", "executing notebooks"),
     "optuna": ("sweep", "sweeping hyperparameters"),
     "scipy": ("check", "p-values"),
+    "threadpoolctl": ("check", "the joint drift test"),
     "sklearn": ("check", "evaluating models and the joint drift test"),
 }
 

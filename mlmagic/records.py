@@ -369,8 +369,8 @@ class Drift:
     column_name : str or None
         ``None``: all columns jointly.
     method : str
-        ``psi``, ``ks``, ``wasserstein``, ``jensen_shannon``, ``chi_square``, ``nulls``, ``new_categories``, ``range`` or
-        ``domain_classifier``.
+        ``psi``, ``ks``, ``wasserstein``, ``jensen_shannon``, ``chi_square``, ``nulls``, ``new_categories``, ``range``
+        or ``domain_classifier``.
     statistic, threshold : float or None
         The effect, and from where on it counts.
     p_value, q_value : float or None

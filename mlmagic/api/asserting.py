@@ -229,7 +229,7 @@ def _verdicts(store: Store, known: Mapping[str, Sequence[Assertion]], variable: 
     """What there is to say of rules; `variable`: only of this model."""
     makers = {row["version_id"]: row for row in store.frame(_MAKERS).to_dict("records")} if known else {}
     results: dict[str, list[AssertionResult]] = {name: [] for name in known}
-    for row in store.assertion_results():
+    for row in store.assertion_results(every_row=False):
         maker = makers.get(row.model_version)
         if row.name in results and (variable is None or maker is None or maker["variable"] == variable):
             results[row.name].append(row)

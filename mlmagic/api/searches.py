@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mlmagic.api._projects import find_project, open_store
@@ -59,7 +60,7 @@ def sweeps(name: str | None = None, action: str | None = None, *, plan: bool = F
         if action == "apply":
             return _apply(require(), result)
     if action == "stop":
-        return _stop(row)
+        return _stop(result.sweep)
     if action == "best":
         return _best(result)
     return SweepPlan(row) if plan else result
@@ -76,6 +77,8 @@ def _find(store: Store, name: str | None) -> Sweep:
 
 
 def _result(store: Store, row: Sweep) -> SweepResult:
+    if row.status == "running" and not Vault.of(find_project(), row.sweep_id).is_at_work():
+        row = replace(row, status="interrupted")  # its kernel was killed
     return SweepResult(row, tuple(store.trials(row.sweep_id)), tuple(store.reports(row.sweep_id)))
 
 
@@ -93,9 +96,7 @@ def _best(result: SweepResult) -> str:
 def _stop(row: Sweep) -> str:
     if row.status != "running":
         raise MisuseError(f"sweep {row.name} is not running: it is {row.status}")
-    wish = Vault(find_project().folder / "artifacts" / "sweeps").wish(row.sweep_id)
-    wish.parent.mkdir(parents=True, exist_ok=True)
-    wish.touch()
+    Vault.of(find_project(), row.sweep_id).wish.touch()
     return f"sweep {row.name} stops when the trials that are running have ended"
 
 
@@ -122,9 +123,10 @@ def _variables(session: Session, sweep: Sweep, best: Trial) -> dict[str, Any]:
     MisuseError
         It is not there, or was not stored by this user.
     """
-    vault = Vault(session.project.folder / "artifacts" / "sweeps")
+    vault = Vault.of(session.project, sweep.sweep_id)
     if best.artifact is None:
-        raise MisuseError(f"the variables of trial {best.number} of sweep {sweep.name} were not kept")
+        why = f": {best.error}" if best.error else ""
+        raise MisuseError(f"the variables of trial {best.number} of sweep {sweep.name} were not kept{why}")
     if not vault.holds(best.artifact):
         raise MisuseError(f"the variables of trial {best.number} were not stored by you, and are not loaded")
     try:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time as now
 from typing import Any
 
 from mlmagic.analysis import redact
-from mlmagic.cache.artifacts import ArtifactStore
-from mlmagic.cache.signing import sign, user_key
+from mlmagic.cache.artifacts import ArtifactError, ArtifactStore
+from mlmagic.cache.signing import holds, sign, user_key
 from mlmagic.capture import Recorder
 from mlmagic.capture.behind import code_behind
 from mlmagic.capture.reach import Reach
@@ -21,6 +23,7 @@ from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.records import Measure, Sweep, Trial, new_id
 from mlmagic.session import Session, require
 from mlmagic.session import resume as current_or_new
+from mlmagic.session.project import Project
 from mlmagic.tuning.body import Body, read_body
 from mlmagic.tuning.engines import check_engine
 from mlmagic.tuning.engines.slots import cores, slots
@@ -289,9 +292,9 @@ def _run(
         earlier=earlier.trials,
         reports=earlier.reports,
     )
-    vault = Vault(session.project.folder / "artifacts" / "sweeps")
-    with session.recorder.aside():
-        return Search(request, _sinks(session, vault, earlier.sweep.sweep_id, live)).run()
+    vault = Vault.of(session.project, earlier.sweep.sweep_id)
+    with session.recorder.aside(), vault.at_work():
+        return Search(request, _sinks(session, vault, live)).run()
 
 
 def _check_metric(body: Body, objective: str) -> None:
@@ -366,15 +369,7 @@ def _row(session: Session, options: Options, body: Body, typed: str, inputs: Map
     )
 
 
-def _sinks(session: Session, vault: Vault, sweep_id: str, live: Live | None) -> Sinks:
-    wish = vault.wish(sweep_id)
-
-    def stopping() -> bool:
-        if not wish.exists():
-            return False
-        wish.unlink(missing_ok=True)
-        return True
-
+def _sinks(session: Session, vault: Vault, live: Live | None) -> Sinks:
     def progress(result: SweepResult) -> None:
         if live is not None:
             live.show(result, last=not result.live)
@@ -383,26 +378,44 @@ def _sinks(session: Session, vault: Vault, sweep_id: str, live: Live | None) -> 
         plan = [{**told, "text": redact(str(told["text"]))} for told in row.plan]
         session.swept(replace(row, plan=tuple(plan)))
 
-    return Sinks(swept, session.tried, progress, vault.keep, vault.forget, stopping)
+    return Sinks(swept, session.tried, progress, vault.keep, vault.forget, vault.wish.exists)
 
 
 class Vault:
-    """The best trials' variables on disk, and wishes to stop: signed, since they are unpickled when they come back.
+    """A sweep's files in the project: the best trial's variables, whether it is at work, and whether it is to stop.
+
+    The variables are signed, since they are unpickled when they come back.
 
     Parameters
     ----------
     folder : Path
-        Of all sweeps of a project.
+        Of this sweep.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.artifacts = ArtifactStore(folder / "values")
+        self.artifacts = ArtifactStore(folder)
+
+    @classmethod
+    def of(cls, project: Project, sweep_id: str) -> Vault:
+        return cls(project.folder / "artifacts" / "sweeps" / sweep_id)
 
     def keep(self, path: Path) -> str:
         """Store a file; what finds it again, and proves that this user stored it."""
         digest = self.artifacts.put_file(path).digest
+        path.unlink(missing_ok=True)
         return f"{digest}:{self._signature(digest)}"
+
+    def take_over(self, other: Vault, artifact: str | None) -> str | None:
+        """Store what another sweep keeps here, too; ``None`` where that is not there any more."""
+        if artifact is None or not other.holds(artifact):
+            return None
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            other.artifacts.copy_to(artifact.partition(":")[0], self._folder / "taken over")
+        except ArtifactError:
+            return None
+        return self.keep(self._folder / "taken over")
 
     def forget(self, artifact: str) -> None:
         """Remove a stored file."""
@@ -411,14 +424,39 @@ class Vault:
     def holds(self, artifact: str) -> bool:
         """Whether this user stored the file."""
         digest, _, signature = artifact.partition(":")
-        return signature == self._signature(digest)
+        return holds(user_key(key_path()), _payload(digest), signature)
 
-    def wish(self, sweep_id: str) -> Path:
-        """The file that asks a running sweep to stop."""
-        return self._folder / f"{sweep_id}.stop"
+    @property
+    def wish(self) -> Path:
+        """The file that asks the running sweep to stop."""
+        return self._folder / "stop"
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Hold what tells others that the sweep is running; it ends with this process, however that ends."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.wish.unlink(missing_ok=True)  # meant for an earlier run
+        with (self._folder / "running").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def is_at_work(self) -> bool:
+        """Whether a process is running this sweep now."""
+        try:
+            with (self._folder / "running").open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            return False
+        return False
 
     def _signature(self, digest: str) -> str:
-        return sign(user_key(key_path()), f"sweep:{digest}".encode())
+        return sign(user_key(key_path()), _payload(digest))
+
+
+def _payload(digest: str) -> bytes:
+    return f"sweep:{digest}".encode()
 
 
 # -- from before -----------------------------------------------------------------------------------
@@ -461,8 +499,16 @@ def _earlier(session: Session, options: Options, body: Body, row: Sweep) -> _Ear
         again = replace(row, sweep_id=last.sweep_id, started_at=last.started_at, space=space)
         return _Earlier(again, trials, reports)
     new = {trial.trial_id: new_id() for trial in valid}
+    old_vault, vault = Vault.of(session.project, last.sweep_id), Vault.of(session.project, row.sweep_id)
     moved = [
-        replace(trial, trial_id=new[trial.trial_id], sweep_id=row.sweep_id, kept_from=trial.trial_id) for trial in valid
+        replace(
+            trial,
+            trial_id=new[trial.trial_id],
+            sweep_id=row.sweep_id,
+            kept_from=trial.trial_id,
+            artifact=vault.take_over(old_vault, trial.artifact),
+        )
+        for trial in valid
     ]
     told = [replace(one, trial_id=new[str(one.trial_id)]) for one in reports if one.trial_id in new]
     copied = [(trial, [one for one in told if one.trial_id == trial.trial_id]) for trial in moved]

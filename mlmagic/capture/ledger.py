@@ -52,8 +52,9 @@ class Ledger:
         version_id: str | None = None,
     ) -> str:
         """A version that this execution made; returns its id."""
+        told = version_id or self._reserved.get((kind, name)) or self.new_version_id()
         made = Version(
-            version_id or self._reserved.get((kind, name)) or self.new_version_id(), kind, name, self.execution_id, fingerprint,
+            told, kind, name, self.execution_id, fingerprint,
             about.type or None, about.shape, about.nbytes, about.preview, artifact,
         )  # fmt: skip
         self.versions[made.version_id] = made

@@ -176,7 +176,7 @@ class AssertionReport(Result):
         rule = self.verdict.rule
         lines = [self.verdict.line, *about(self.verdict), ""]
         lines += [f"    {line}" for line in rule.source.rstrip().splitlines()]
-        lines += ["", *_table(("model of", "said"), [(past.made, past.said) for past in self.verdict.history])]
+        lines += ["", *_table(("model", "said"), [(past.made, past.said) for past in self.verdict.history])]
         return "\n".join([*lines, *_worst_in_words(self.verdict)]).rstrip()
 
     def to_dict(self) -> dict[str, Any]:
@@ -248,7 +248,7 @@ class RowList(Result):
 def rate_in_words(fired: int, rows: int) -> str:
     """`3 of 120 rows (2.5%)`."""
     share = fired / rows if rows else 0.0
-    digits = 1 if share >= 0.001 or not share else min(6, -math.floor(math.log10(share)) - 1)
+    digits = 1 if share >= 0.001 or not share else min(6, -math.floor(math.log10(share)) - 2)
     return f"{fired:,} of {rows:,} rows ({100 * share:.{digits}f}%)"
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 Statement = ast.stmt
 LEFT_OUT = "# left out: "
-OURS = frozenset({"lineage", "slice", "mlmagic", "reuse", "compare", "track"})
+OURS = frozenset({"lineage", "slice", "mlmagic", "reuse", "compare", "track", "assertions", "drift", "evaluate"})
 TRANSPARENT = frozenset({"time", "capture"})  # cell magics whose body is ordinary code of the notebook
 
 _MAGIC = re.compile(

@@ -1,16 +1,18 @@
 """What the user types: one file per family, each a thin front for functions of `api`."""
 
-from mlmagic.magics import assertions, lineage, reuse, slice, status, sweep, track
+from mlmagic.magics import assertions, drift, evaluate, lineage, reuse, slice, status, sweep, track
 
-_FAMILIES = (assertions, status, track, lineage, slice, reuse, sweep)
+_FAMILIES = (status, track, lineage, slice, reuse, sweep, evaluate, assertions, drift)
 MAGICS = (
-    assertions.AssertionMagics,
     status.StatusMagics,
     track.TrackMagics,
     lineage.LineageMagics,
     slice.SliceMagics,
     reuse.ReuseMagics,
     sweep.SweepMagics,
+    evaluate.EvaluateMagics,
+    assertions.AssertionMagics,
+    drift.DriftMagics,
 )
 COMPLETERS = {name: complete for family in _FAMILIES for name, complete in family.COMPLETERS.items()}
 

@@ -118,7 +118,8 @@ class AssertionMagics(Magics):
         if asked.action == "run":
             return self._run(asked)
         if len(asked.words) > 1:
-            raise MisuseError(f"%assertions {asked.action} takes the name of one assertion, not {' '.join(asked.words)}")
+            given = " ".join(asked.words)
+            raise MisuseError(f"%assertions {asked.action} takes the name of one assertion, not {given}")
         name = plain(asked.words[0]) if asked.words else None
         return mlmagic.assertions(asked.action, name=name, count=asked.rows, seed=asked.seed)
 

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from mlmagic.errors import MisuseError, MlmagicError
-from mlmagic.magics._options import completer, one_line, parse
+from mlmagic.errors import MisuseError
+from mlmagic.magics._options import cell_in_one_line, completer, one_line, parse
 from mlmagic.session import active
 
 ACTIONS = ("list", "show", "best", "stop", "resume", "apply")
-
-
-def _in_one_line(magic: Callable[..., Any]) -> Callable[..., Any]:
-    """Show a user's mistake in a cell magic as one line."""
-
-    @functools.wraps(magic)
-    def wrapped(self: Any, line: str, cell: str) -> Any:
-        try:
-            return magic(self, line, cell)
-        except MlmagicError as error:
-            raise UsageError(str(error)) from None
-
-    return wrapped
 
 
 @magics_class
@@ -37,7 +22,7 @@ class SweepMagics(Magics):
     """`%%sweep` and `%sweeps`."""
 
     @no_var_expand
-    @_in_one_line
+    @cell_in_one_line
     @magic_arguments()
     @argument("name", nargs="?", help="a name to find the sweep by: %%sweeps NAME (default: the metric's)")
     @argument("--maximize", metavar="METRIC", help="variable at the end of the cell, or metric told by sweep.report")

@@ -237,7 +237,7 @@ class Session:
                     self.tell_once(f"the journal cannot be written ({why}): cells run on and are held in memory")
                     del self._pending[:-_PENDING_LIMIT]
                     return
-                except (TypeError, ValueError) as error:  # a value that is none of the journal's; it would stop the rest
+                except (TypeError, ValueError) as error:  # no value for a journal; it would stop the rest
                     self.tell_once(f"an event could not be journalled ({_one_line(error)})")
                 self._pending.pop(0)
 

@@ -54,8 +54,13 @@ SELECT * REPLACE (epoch_us(created_at) AS created_at)
 FROM assertions ORDER BY assertions.created_at, assertion_id
 """
 
+# `$every`: with the worst rows of all results, else with those of the last one of each rule.
 ASSERTION_RESULTS = """
-SELECT * REPLACE (epoch_us("at") AS "at")
+SELECT * REPLACE (
+    epoch_us("at") AS "at",
+    CASE WHEN $every OR row_number() OVER (PARTITION BY name ORDER BY assertion_results."at" DESC) = 1 THEN worst END
+    AS worst
+)
 FROM assertion_results WHERE $name::VARCHAR IS NULL OR name = $name
 ORDER BY assertion_results."at", assertion_id, data_version, model_version
 """

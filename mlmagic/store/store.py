@@ -104,9 +104,13 @@ class Store:
         """The rules that were ever defined, newest last; of one name, the last counts."""
         return self._ask(lambda cursor: [_assertion(row) for row in _rows(cursor, queries.ASSERTIONS)])
 
-    def assertion_results(self, name: str | None = None) -> list[AssertionResult]:
-        """What the rules of a name said, or all of them; newest last."""
-        return self._ask(lambda cursor: [_result(row) for row in _rows(cursor, queries.ASSERTION_RESULTS, name=name)])
+    def assertion_results(self, name: str | None = None, *, every_row: bool = True) -> list[AssertionResult]:
+        """What the rules of a name said, or all of them; newest last.
+
+        Without `every_row` only the last result of each rule has its worst rows: a history needs no others.
+        """
+        asked = {"name": name, "every": every_row}
+        return self._ask(lambda cursor: [_result(row) for row in _rows(cursor, queries.ASSERTION_RESULTS, **asked)])
 
     def drifts(self, drift_id: str | None = None) -> list[Drift]:
         """The statistics of a comparison, or of all; newest comparison last, its joint statistics at its end."""

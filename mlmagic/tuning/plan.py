@@ -294,15 +294,13 @@ class Splitter:
         code = ast.unparse(statement.node)
         self._recorder.begin(Cell(code, code))
         self._recorder.inputs()
-        printed = sys.stdout.tell() if sys.stdout.seekable() else 0
+        printed = _printed()
         outcome = Outcome("ok")
         try:
             exec(compiled([statement.node]), self._namespace)
         except BaseException as error:  # also `raise SystemExit`: each trial shall meet it
             outcome = Outcome("error", error=type(error).__qualname__)
-        sys.stdout.flush()
-        visible = sys.stdout.seekable() and sys.stdout.tell() > printed
-        return self._recorder.end(outcome, visible), outcome
+        return self._recorder.end(outcome, visible=_printed() != printed), outcome
 
     def _speaks_against(self, statement: Statement, observation: Observation, outcome: Outcome) -> str:
         evidence = self._recorder.evidence
@@ -322,6 +320,8 @@ class Splitter:
             return "it writes files"
         if self._left.files is not None and (evidence.files or evidence.absent or evidence.folders):
             return f"it reads files, and line {self._left.files} may write some before"
+        if not any(made.kind == "variable" for made in observation.versions):
+            return "it leaves nothing to be shared"  # waiting and printing are each trial's
         return self._changes_what_was_read(observation)
 
     def _keeps_generator(self, statement: Statement, observation: Observation) -> bool:
@@ -375,6 +375,15 @@ class Splitter:
             for later in self._statements[number + 1 :]:
                 if later.number not in shared and name in changes_by_name(later):
                     self._split.spoilt.setdefault(number, f"line {later.line} changes {name}")
+
+
+def _printed() -> int:
+    """How much was printed so far; -1 where the statements have closed the stream, or put another in its place."""
+    try:
+        sys.stdout.flush()
+        return sys.stdout.tell()
+    except (AttributeError, OSError, ValueError):
+        return -1
 
 
 def foreseen(statements: Sequence[Statement]) -> dict[int, str]:

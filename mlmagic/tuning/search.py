@@ -10,6 +10,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,6 +122,8 @@ class Search:
         self._over = ""  # why no further trial starts
         self._started = time.monotonic()
         self._study: Study | None = None
+        self._keeper = ThreadPoolExecutor(1)  # storing variables takes time in which trials can be answered
+        self._keeping: tuple[int, Future[str]] | None = None  # number of the trial, what finds them again
 
     def run(self) -> SweepResult:
         """Search until the budget is used up.
@@ -137,13 +140,17 @@ class Search:
         try:
             with self._workers() as engine:
                 self._prepare(engine)
-                self._search(engine)
+                try:
+                    self._search(engine)
+                finally:
+                    self._note_kept(wait=True)  # while there are files
             status = "stopped" if self._over == "stopped" else "finished"
         except KeyboardInterrupt:
             status = "interrupted"
             raise
         finally:
             self._end_running()
+            self._keeper.shutdown()
             self._tell_sweep(status)
         if status == "finished" and self._all_failed():
             self._tell_sweep("failed")
@@ -208,11 +215,11 @@ class Search:
         asked = {"source": self._request.code, "file": str(self._base), "out": str(out)}
         asked["root"] = str(self._request.root)
         try:
-            return engine.split(forced=self._forced, **asked)
+            return engine.split(self._request.trial_timeout, forced=self._forced, **asked)
         except PreparationError as error:  # a shared statement crashed; in the trials that is theirs to tell
             all_of_them = range(len(self._request.body.statements))
             self._forced |= dict.fromkeys(all_of_them, f"what could be shared came to nothing: {error}")
-            return engine.split(forced=self._forced, **asked)
+            return engine.split(None, forced=self._forced, **asked)
 
     def _came_otherwise(self, told: Message, found: Mapping[str, str | None]) -> dict[int, str]:
         """Shared statements whose results are not in the workers what they were where they were made."""
@@ -238,6 +245,7 @@ class Search:
             for event in engine.events(0.0 if self._get_ready() else _TICK):
                 self._hear(engine, event)
             self._watch(engine)
+            self._note_kept()
             self._sinks.progress(self._result(live=True))
 
     def _launch(self, engine: LocalEngine) -> None:
@@ -431,25 +439,39 @@ class Search:
             self._known_study.fail(run.asked)
 
     def _kept(self, trial: Trial, path: Path, kept: Message) -> Trial:
-        """Store the best trial's variables in the place of those of the best before it."""
+        """Have the best trial's variables stored, in the place of those of the best before it."""
         if "failure" in kept or not path.exists():
             why = kept.get("failure", "the file is gone")
             return replace(trial, error=f"its variables were not kept: {why}")
         if trial.value is None or not self._is_best(trial.value, trial.number):  # another ended meanwhile
             path.unlink()
             return trial
-        best = self._result().best
+        self._note_kept(wait=True)
+        self._keeping = trial.number, self._keeper.submit(self._sinks.keep, path)
+        return trial
+
+    def _note_kept(self, *, wait: bool = False) -> None:
+        """Note where the best trial's variables are, as soon as they are stored; those of the best before it go."""
+        if self._keeping is None or not (wait or self._keeping[1].done()):
+            return
+        (number, future), self._keeping = self._keeping, None
+        earlier = [trial for trial in self._trials.values() if trial.artifact is not None]
         try:
-            stored = replace(trial, artifact=self._sinks.keep(path))
+            self._trials[number] = replace(self._trials[number], artifact=future.result())
         except OSError as error:
-            stored = replace(trial, error=f"its variables were not kept: {error.strerror or error}")
-        path.unlink(missing_ok=True)
-        if best is not None and best.artifact is not None and stored.artifact is not None:
-            if best.artifact != stored.artifact:
-                self._sinks.forget(best.artifact)
-            self._trials[best.number] = replace(best, artifact=None)
-            self._sinks.tried(self._trials[best.number], (), ())
-        return stored
+            why = f"its variables were not kept: {error.strerror or error}"
+            self._trials[number] = replace(self._trials[number], error=why)
+            earlier = []
+        for trial in earlier:
+            if trial.artifact != self._trials[number].artifact:
+                self._sinks.forget(str(trial.artifact))
+            self._trials[trial.number] = replace(trial, artifact=None)
+            self._tell_trial(self._trials[trial.number])
+        self._tell_trial(self._trials[number])
+
+    def _tell_trial(self, trial: Trial) -> None:
+        """Write a finished trial's row again."""
+        self._sinks.tried(trial, (), ())
 
     def _note_changes(self, end: Message) -> None:
         """What the first trial changed of what shared statements made belongs to the trials from now on."""

@@ -5,6 +5,7 @@ The process was forked for this trial alone and ends with it: whatever the body 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import random
@@ -22,7 +23,7 @@ from mlmagic.capture.modules import LocalModules
 from mlmagic.capture.names import is_users_name
 from mlmagic.errors import MisuseError
 from mlmagic.fingerprint import Scope, snapshot
-from mlmagic.tuning.body import SWEEP, compiled, read_body
+from mlmagic.tuning.body import SWEEP, Body, compiled
 from mlmagic.tuning.space import Number, Parameter, Suggestions
 from mlmagic.tuning.state import GONE, UnstorableError, pack_what_travels, storable
 from mlmagic.tuning.wire import Channel
@@ -77,13 +78,13 @@ class TrialRun:
         The variables that it starts from, and the globals that it runs on.
     """
 
-    def __init__(self, task: Task, channel: Channel, namespace: dict[str, Any]) -> None:
+    def __init__(self, task: Task, body: Body, channel: Channel, namespace: dict[str, Any]) -> None:
         self._task = task
+        self._body = body
         self._channel = channel
         self._namespace = namespace
         self._known: dict[str, Number] = {}
         self._last: dict[str, Any] = {}
-        self._body = read_body(task.source)
         self._start = set(namespace)
 
     def run(self) -> None:
@@ -168,11 +169,12 @@ class TrialRun:
             line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == "<sweep>"
         ]
         where = f" (line {lines[-1]})" if lines else ""
-        message = next(iter(traceback.format_exception_only(error)[-1].strip().splitlines()), type(error).__name__)
+        message = described(error)
         missing = error.name if isinstance(error, NameError) else None
         if missing is not None and missing in self._task.stays:
             message = f"{missing} cannot be sent to a worker: {self._task.stays[missing]}"
-        traceback.print_exception(error)
+        with contextlib.suppress(Exception):  # the body may have closed the stream
+            traceback.print_exception(error)
         return f"{message[:_LONGEST_ERROR]}{where}"
 
     # -- afterwards --------------------------------------------------------------------------
@@ -200,6 +202,16 @@ class TrialRun:
             return {"unkept": unkept, "names": sorted(values)}
         except (OSError, UnstorableError) as error:
             return {"failure": str(error)}
+
+
+def described(error: BaseException) -> str:
+    """Type and message of an exception in one line, whatever its own `__str__` does."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:
+        lines = []
+    kind = type(error).__qualname__
+    return f"{kind}: {lines[0]}" if lines else kind
 
 
 def as_score(name: str, value: Any) -> float:
@@ -234,8 +246,6 @@ def seed_generators(seed: int) -> None:
 def leave(status: int = 0) -> None:
     """End the process at once: what the server registered to be done at its end is not this process's to do."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(Exception):  # closed by the body, or taken away
             stream.flush()
-        except (OSError, ValueError):  # closed by the body
-            pass
     os._exit(status)

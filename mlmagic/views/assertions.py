@@ -61,7 +61,7 @@ def render_list(found: AssertionList) -> Mapping[str, str]:
     rows = (
         _line(
             [charts.short(one.rule.name, 60), one.rule.model or "any model", one.rule.action],
-            f'<td class="{_face(one)}">{_state(one)}</td>{_bar(one)}',
+            f"<td>{_state(one)}</td>{_bar(one)}",
             "yes" if one.rule.portable else f"no: {one.rule.obstacle}",
         )
         for one in found.verdicts
@@ -74,7 +74,7 @@ def render_rows(found: RowList) -> Mapping[str, str]:
     if not found.rows:
         return {}
     heading = f'<div class="h">{html.escape(found.purpose)}</div>'
-    return _lightest(_page([heading, _rows(found.rows, columns)]) for columns in _COLUMNS)
+    return _lightest(_page([heading, _rows(found.rows, columns, "")]) for columns in _COLUMNS)
 
 
 # The page --------------------------------------------------------------------------------------------------
@@ -87,7 +87,6 @@ def _lightest(pages: Iterable[str]) -> Mapping[str, str]:
 
 
 def _page(parts: Iterable[str]) -> str:
-    # The empty table brings the style of tables with it, whichever of ours is drawn.
     return f'<div class="mlm-a"><style>{html.TABLE_STYLE}{_STYLE}</style>{"".join(parts)}</div>'
 
 
@@ -100,14 +99,14 @@ def _check(report: CheckReport, columns: int) -> Iterator[str]:
     for one in report.verdicts:
         if len(one.history) > 1 or (one.last is not None and one.last.worst):
             name = html.escape(charts.short(one.rule.name, 60))
-            opened = " open" if one.state == "fired" else ""
+            opened = ' open=""' if one.state == "fired" else ""
             yield f"<details{opened}><summary>{name}: {_what_is_inside(one)}</summary>{_inside(one, columns)}</details>"
 
 
 def _what_is_inside(one: Verdict) -> str:
     worst = one.last.worst if one.last is not None else ()
-    parts = [f"{len(worst)} worst rows"] if worst else []
-    parts += [f"{len(one.history)} model versions"] if len(one.history) > 1 else []
+    parts = [f"worst rows: {len(worst)}"] if worst else []
+    parts += [f"model versions: {len(one.history)}"] if len(one.history) > 1 else []
     return " · ".join(parts)
 
 
@@ -129,7 +128,7 @@ def _rule(one: Verdict, columns: int) -> Iterator[str]:
 
 def _history(one: Verdict) -> str:
     """A row for each version of the model, oldest first."""
-    header = ["model of", "checked", "firing", "worst severity", "what it said"]
+    header = ["model", "checked", "firing", "worst severity", "what it said"]
     rows = [
         _line(
             [charts.short(past.made, 60), datetime.fromtimestamp(past.at, UTC).strftime("%Y-%m-%d %H:%M UTC")],
@@ -142,11 +141,11 @@ def _history(one: Verdict) -> str:
     return _table(header, rows, "by model version")
 
 
-def _rows(rows: Sequence[Mapping[str, Any]], columns: int) -> str:
+def _rows(rows: Sequence[Mapping[str, Any]], columns: int, caption: str = "worst rows") -> str:
     header, cells = row_table(rows[: html.MAX_ROWS], columns)
     left = max((len(row["inputs"]) for row in rows), default=0) - columns
     note = f"<p>… {left} more columns: .to_dict() has them</p>" if left > 0 else ""
-    return _table([charts.short(name, 24) for name in header], (_line(row) for row in cells), "worst rows") + note
+    return _table([charts.short(name, 24) for name in header], (_line(row) for row in cells), caption) + note
 
 
 # Parts -----------------------------------------------------------------------------------------------------
@@ -155,12 +154,12 @@ def _rows(rows: Sequence[Mapping[str, Any]], columns: int) -> str:
 def _verdict(one: Verdict) -> str:
     severity = "" if one.last is None or not one.last.fired else charts.compact(one.last.severity_max)
     action = "" if one.rule.action == "monitor" else f" [{one.rule.action}]"
-    middle = f'<td class="{_face(one)}">{_state(one)}</td>{_bar(one)}'
+    middle = f"<td>{_state(one)}</td>{_bar(one)}"
     return _line([charts.short(one.rule.name, 60) + action], middle, severity, one.said)
 
 
 def _state(one: Verdict) -> str:
-    return f'<span aria-hidden="true">{GLYPHS[one.state]}</span> {one.state}'
+    return f'<span class="{_face(one)}"><span aria-hidden="true">{GLYPHS[one.state]}</span> {one.state}</span>'
 
 
 def _face(one: Verdict) -> str:

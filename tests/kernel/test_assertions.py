@@ -1,4 +1,4 @@
-"""`%%assertion` and `%assertions` in a real kernel: definitions, checks, history, mistakes, and what a restart leaves."""
+"""`%%assertion` and `%assertions` in a real kernel: definitions, checks, history, mistakes, restarts."""
 
 from __future__ import annotations
 
@@ -148,6 +148,11 @@ def test_the_decorator_declares_the_same(kernel):
     assert kernel.good("decorated(X, None).sum()").text == "np.int64(4)"
     kernel.good("@mlmagic.assertion\ndef bare(inputs, outputs):\n    return inputs['size'] < 0")
     assert [row.name for row in rules(kernel, "bare")] == ["bare"]
+
+
+def test_a_slice_leaves_checks_out_without_a_word(kernel):
+    kernel.good("sliced = LIMIT + 1\n%assertions run model X --only big")
+    assert "assertions" not in kernel.good("%slice sliced").text
 
 
 # Checks

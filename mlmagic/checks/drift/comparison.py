@@ -75,7 +75,7 @@ def compare(
     """Whether, where and how much current data differs from its reference; the worst columns first.
 
     Nulls, range, categories and shares in bins are of all rows; KS and Wasserstein of at most 10,000 values of the
-    reference and 100,000 of now; the joint test of 5,000 rows each.
+    reference and 30,000 of now; the joint test of 5,000 rows each.
 
     Parameters
     ----------

@@ -105,29 +105,36 @@ class LocalEngine:
     # -- the server --------------------------------------------------------------------------
 
     def prepare(self, modules: Sequence[str]) -> None:
-        """Let the server import what trials need, from the places where this process finds it."""
+        """Let the server import what trials need, from the places where this process finds it; do not wait for it."""
         self._send({"do": "prepare", "path": sys.path, "folder": os.getcwd(), "modules": list(modules)})
-        self._await("prepared")
 
     def load(self, file: Path) -> None:
         """Let the server take a file's variables, for trials to inherit."""
         self._send({"do": "load", "file": str(file)})
         self._await("loaded")
 
-    def split(self, **asked: Any) -> Message:
-        """Run what a body's trials can share; see `mlmagic.tuning.plan`."""
-        return self._once("split", **asked)
+    def split(self, limit: float | None, **asked: Any) -> Message:
+        """Run what a body's trials can share, for so many seconds at most; see `mlmagic.tuning.plan`.
+
+        Raises
+        ------
+        PreparationError
+            It crashed, or took longer.
+        """
+        return self._once("split", limit, **asked)
 
     def probe(self, file: Path) -> Message:
         """Load a file once, and tell what that does."""
-        return self._once("probe", file=str(file))
+        return self._once("probe", None, file=str(file))
 
-    def _once(self, do: str, **asked: Any) -> Message:
+    def _once(self, do: str, limit: float | None, **asked: Any) -> Message:
         """One child with one answer."""
-        worker = self._start(self.slots[0], do, asked)
+        worker = self._start(self.slots[0], do, {"environment": dict(self.slots[0].environment), **asked})
         while True:
             event = self._first_of(worker)
             if event is None:
+                if limit is not None and time.monotonic() - worker.started > limit and not worker.killed:
+                    self.kill(worker, f"it took longer than --trial-timeout allows ({limit:g} s)")
                 continue
             if event.message is None:
                 said = [line for line in self.tail(worker).splitlines()[-1:] if line not in event.reason]

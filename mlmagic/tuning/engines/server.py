@@ -7,6 +7,7 @@ started, and the sweep's folder.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import gc
 import importlib
@@ -28,7 +29,7 @@ from mlmagic.capture.behind import code_reach
 from mlmagic.capture.modules import LocalModules
 from mlmagic.fingerprint import Scope, snapshot
 from mlmagic.tuning import plan, state
-from mlmagic.tuning.body import read_body
+from mlmagic.tuning.body import Body, read_body
 from mlmagic.tuning.trial import Task, TrialRun, leave
 from mlmagic.tuning.wire import Channel, Message
 
@@ -59,6 +60,7 @@ class Server:
         self._children: set[int] = set()
         self._namespace: dict[str, Any] = {}
         self._loaded: Path | None = None
+        self._bodies: dict[str, Body] = {}  # by their text, so that trials need not parse it
         self._bell, ring = os.pipe()
         os.set_blocking(ring, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -123,11 +125,19 @@ class Server:
     def _do_kill(self, pid: int) -> None:
         self._kill(pid)
 
-    def _do_split(self, descriptor: int, **asked: Any) -> None:
-        self._fork(descriptor, asked.pop("output"), lambda channel: _split(channel, **asked))
+    def _do_split(self, descriptor: int, output: str, environment: dict[str, str], **asked: Any) -> None:
+        def split(channel: Channel) -> None:
+            os.environ.update(environment)
+            _split(channel, **asked)
 
-    def _do_probe(self, descriptor: int, **asked: Any) -> None:
-        self._fork(descriptor, asked.pop("output"), lambda channel: _probe(channel, **asked))
+        self._fork(descriptor, output, split)
+
+    def _do_probe(self, descriptor: int, output: str, environment: dict[str, str], **asked: Any) -> None:
+        def probe(channel: Channel) -> None:
+            os.environ.update(environment)
+            _probe(channel, **asked)
+
+        self._fork(descriptor, output, probe)
 
     def _do_trial(self, descriptor: int, output: str, file: str, environment: dict[str, str], task: Message) -> None:
         def run(channel: Channel) -> None:
@@ -136,8 +146,9 @@ class Server:
             if self._loaded != Path(file):  # it cannot be inherited: loading starts threads
                 namespace = _new_main().__dict__
                 namespace.update(state.load(Path(file), namespace))
-            TrialRun(Task.of(task), channel, namespace).run()
+            TrialRun(Task.of(task), body, channel, namespace).run()
 
+        body = self._bodies.get(task["source"]) or self._bodies.setdefault(task["source"], read_body(task["source"]))
         self._fork(descriptor, output, run)
 
     # -- children ----------------------------------------------------------------------------
@@ -371,8 +382,14 @@ def _probe(channel: Channel, file: str) -> None:
     channel.send({"fingerprints": prints, "threads": started})
 
 
+def _display(*objects: object, **_: object) -> None:
+    """What `display` of a notebook comes to in a trial, which nobody watches."""
+    print(*objects)  # noqa: T201  into the trial's own output
+
+
 def main() -> None:
     """Entry of the process: the number of the control socket is its argument."""
+    builtins.display = _display  # type: ignore[attr-defined]
     control = socket.socket(fileno=int(sys.argv[1]))
     _ask_linux(_ADOPT_ORPHANS, 1)
     Server(control, Path(sys.argv[2])).run()

@@ -250,6 +250,10 @@ MAGICS = [
     ("get_ipython().run_cell_magic('prun', '-q', 'f(x)')", "f x"),
     ("get_ipython().run_cell_magic('capture', 'out --no-stderr', 'y = x')\nout", "x"),
     ("get_ipython().run_cell_magic('capture', '', 'y = x')\ny", "x y"),
+    ("get_ipython().run_cell_magic('assertion', 'r --on model', 'def r(i, o):\\n    return i > limit')\nr", "limit"),
+    ("get_ipython().run_cell_magic('assertion', 'r', 'k = 2\\ndef r(i, o):\\n    return k + f(i)')", "f"),
+    ("get_ipython().run_line_magic('assertions', 'run model X[:n]')", "run model X n"),
+    ("get_ipython().run_line_magic('evaluate', 'model X y --by sex')", "model X y by sex"),
     ("get_ipython().run_line_magic('matplotlib', 'inline')", ""),
     ("get_ipython().run_line_magic('cd', '{folder}/$name')", "folder name"),
     ("get_ipython().run_line_magic('pip', 'install \"a>={v:.1f}\"')", "f v"),  # a format looks like a name

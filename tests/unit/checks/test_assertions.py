@@ -434,7 +434,7 @@ def test_rows_of_any_kind_become_a_frame():
 
 @pytest.mark.parametrize("empty", [ROWS[:0], np.ones((0, 3)), []])
 def test_no_rows_are_told_in_one_line(empty):
-    with pytest.raises(MisuseError, match="X has no rows|no table"):
+    with pytest.raises(MisuseError, match=r"X has no rows|no table"):
         frame_of(empty)
 
 

@@ -141,8 +141,9 @@ def test_single_precision_probabilities_are_clipped_as_scikit_learn_does():
     assert values_of(answers)["log_loss", None][0] == pytest.approx(sk.log_loss(truth, chances), rel=1e-5)
 
 
-def test_running_sums_are_numpys():
-    values = np.random.default_rng(0).integers(0, 9, (20, 3)).astype(float)
+@pytest.mark.parametrize("wide", [1, 3, 100])
+def test_running_sums_are_numpys(wide: int):
+    values = np.random.default_rng(0).integers(0, 9, (20, wide)).astype(float)
     assert (running(values) == np.cumsum(values, axis=0)).all()
 
 

@@ -172,6 +172,13 @@ def test_results_come_oldest_first_and_by_name(store, journal):
     assert store.assertion_results("nobody") == []
 
 
+def test_worst_rows_can_be_left_to_the_last_result_of_each_rule(store, journal):
+    rows = ({"row": 1, "severity": 1.0, "inputs": {}, "output": 0},)
+    for at, name in enumerate(("small", "small", "other")):
+        journal.checked(result(at=AT + at, name=name, worst=rows))
+    assert [row.worst for row in store.assertion_results(every_row=False)] == [(), rows, rows]
+
+
 def test_drifts_come_by_comparison_with_the_joint_ones_last(store, journal):
     journal.drifted([drift("d2", None, "domain_classifier", at=AT + 1), drift("d2", "a", at=AT + 1)])
     journal.drifted([drift("d1", "b"), drift("d1", "a")])

@@ -395,7 +395,7 @@ ROWS: dict[str, str] = {
         score = rate                             # each: rate flows in
     """,
     "printing": """
-        print(X)                                 # once
+        print(X)                                 # each: it leaves nothing to be shared
         rate = sweep.log(1e-3, 1)                # each: rate is chosen here
         print(rate)                              # each: rate flows in
         score = rate                             # each: rate flows in
