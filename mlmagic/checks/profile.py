@@ -46,6 +46,8 @@ KEPT_ROWS = 5_000
 _FEWEST_KEPT = 1_000  # values or rows, however many columns there are
 _KEPT_CELLS = 500_000  # of the rows, all columns together; four times as many of the sorted values
 KEPT_CATEGORIES = 1_000  # the most frequent ones; the rest is "other"
+GROUPS = 100
+_FREQUENT = 0.01  # share from which on a category has a number of its own in the joint test
 _FEWEST_OF_AN_ID = 20  # rows from which on a column without repeats looks like an id
 _FLOAT32 = 3e38  # beyond it a float32 would be infinite
 
@@ -114,6 +116,10 @@ class Categories:
         Rows of all further categories, unseen ones among them.
     distinct : int
         How many categories there are in all.
+    groups : array of shape (GROUPS,) or (0,)
+        Where there are more categories than are kept: rows of each of `GROUPS` groups into which a checksum of their
+        texts puts all of them. The kept ones were chosen for being frequent in the reference, and chance makes them
+        less so elsewhere; these groups were not chosen.
     unseen : tuple of (str, int)
         Of current data: categories that the reference does not name, with their rows, the most frequent first.
     """
@@ -127,6 +133,7 @@ class Categories:
     counts: Counts
     other: int
     distinct: int
+    groups: Counts
     unseen: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -158,7 +165,8 @@ class Profile:
         Of the reference.
     columns : tuple of Numbers or Categories
     sample : array of shape (at most KEPT_ROWS, columns)
-        Some of its rows: numbers as they are, categories as their place in `labels`, NaN where null.
+        Some of its rows: numbers as they are, frequent categories as their place in `labels` and rare ones as the place
+        behind these, NaN where null.
 
     Examples
     --------
@@ -436,11 +444,29 @@ def _categories(
         counts=by_place[:-1],
         other=int(by_place[-1]),
         distinct=int(np.count_nonzero(each)),
+        groups=_groups(texts, each, labels, like),
         unseen=() if like is None else _unseen(texts, each, place),
     )
-    encoded = at[codes[positions]].astype(np.float32)
-    encoded[encoded < 0] = np.nan
-    return column, encoded
+    return column, _encoded(at[codes[positions]], column if like is None else like)
+
+
+def _encoded(places: Counts, reference: Categories) -> NDArray[np.float32]:
+    """Categories as the joint test takes them: the place in `labels`, and one number for rare and unseen ones.
+
+    With numbers of their own, words that one of two samples happens to lack would tell the two apart.
+    """
+    frequent = np.count_nonzero(reference.counts >= max(10, _FREQUENT * reference.present))  # these come first
+    encoded = np.minimum(places, frequent).astype(np.float32)
+    encoded[places < 0] = np.nan
+    return encoded
+
+
+def _groups(texts: list[str], each: Counts, labels: Sequence[str], like: Categories | None) -> Counts:
+    wanted = like.groups.size if like is not None else np.count_nonzero(each) > len(labels)
+    if not wanted:
+        return np.empty(0, np.int64)
+    of = [zlib.crc32(text.encode(errors="surrogatepass")) % GROUPS for text in texts]
+    return np.bincount(of, weights=each, minlength=GROUPS).astype(np.int64)
 
 
 def _labels(texts: list[str], each: Counts) -> tuple[str, ...]:
@@ -519,6 +545,7 @@ def _from_parts(header: Mapping[str, Any], values: Floats, sample: NDArray[np.fl
 def _from_plain(plain: Mapping[str, Any], values: Floats) -> Remembered:
     fields = dict(plain) | {"counts": np.array(plain["counts"], np.int64)}
     if "labels" in plain:
-        return Categories(**fields | {"labels": tuple(plain["labels"])})
+        groups = np.array(plain["groups"], np.int64)
+        return Categories(**fields | {"labels": tuple(plain["labels"]), "groups": groups})
     del fields["kept"]
     return Numbers(**fields | {"edges": np.array(plain["edges"], np.float64), "values": values})

@@ -102,6 +102,14 @@ def test_the_tour_runs_and_shows_its_pictures(notebook):
         _scroll_to(notebook, "%sweeps show --plan")
         assert notebook.locator(".jp-OutputArea table", has_text="each trial").is_visible()
         _picture(notebook, f"sweep-plan-{short}")
+        for source, shown, name in (
+            ("%evaluate model", "ROC AUC", "evaluate"),
+            ("%assertions run", "large_but_benign", "assertions"),
+            ("early, late =", "columns drifted", "drift"),
+        ):
+            _scroll_to(notebook, source)
+            assert notebook.locator(".jp-OutputArea", has_text=shown).last.is_visible()
+            _picture(notebook, f"{name}-{short}")
         _scroll_to(notebook, "%lineage --sql")
         _picture(notebook, f"sql-{short}")
         _scroll_to(notebook, "%mlmagic")

@@ -75,6 +75,20 @@ def test_the_sweep_shares_what_it_prepares_and_its_best_trial_is_a_variable(exec
     assert "X_train" in _output(executed, "%lineage tuned")
 
 
+def test_the_model_is_evaluated_a_rule_fires_and_later_patients_differ(executed):
+    assert "ROC AUC 0.99" in _output(executed, "%evaluate model")
+    assert "fired on 13 of 143 rows" in _output(executed, "%assertions run")
+    drift = _output(executed, "early, late")
+    assert "drift    benign " in drift
+    assert "jointly: drift" in drift
+
+
+def test_one_join_leads_from_the_rule_to_the_cell_that_made_the_model(executed):
+    joined = _output(executed, '%lineage --sql "SELECT a.name AS rule')
+    assert "large_but_benign" in joined
+    assert "%%track train" in joined
+
+
 def test_it_is_saved_with_outputs_and_without_paths_of_a_machine():
     book = nbformat.read(TOUR, as_version=4)
     codes = [cell for cell in book.cells if cell.cell_type == "code"]

@@ -3,7 +3,7 @@
 Both rows are samples and vary, so the reference's counts are no exact expectation: taking them for one alarms in 24 to
 100 % of the cases without drift (K = 3, 1,000 and 1,000 rows; K = 30, 10,000 rows). Categories with an expected count
 below 5 in either row are pooled; what is expected follows from the margins alone, so pooling does not look at the
-difference.
+difference. Where there are more categories than a profile keeps (1,000), they are compared in 100 groups by a checksum.
 
 Cramér's V is corrected for bias, or many categories would give an effect by themselves.
 
@@ -45,6 +45,14 @@ def pooled(table: Counts) -> Counts:
     return np.column_stack([table[:, :merged].sum(axis=1), table[:, merged:]])
 
 
+def _table(reference: Categories, current: Categories) -> Counts:
+    """Rows of each category. Each unseen one is one, or chance would make of the rare ones of now a frequent "other"."""
+    if reference.groups.size:
+        return np.array([reference.groups, current.groups])
+    unseen = [count for _, count in current.unseen]
+    return np.array([[*reference.counts, *[0] * len(unseen)], [*current.counts, *unseen]])
+
+
 def chi_square(table: Counts) -> float:
     """Pearson's statistic of a 2 × K table without empty columns."""
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
@@ -60,7 +68,7 @@ def cramers_v(chi2: float, categories: int, rows: int) -> float:
 
 def measure(reference: Categories, current: Categories, alpha: float) -> Finding | None:
     """The statistic of a column, as `finding.Detector` says."""
-    given = np.array([[*reference.counts, reference.other], [*current.counts, current.other]])
+    given = _table(reference, current)
     table = pooled(given)
     rows, categories = int(table.sum()), table.shape[1]
     if categories < 2:

@@ -51,7 +51,8 @@ def scale(reference: Numbers, current: Numbers) -> float:
     """The standard deviation to measure in; 0 where nothing varies at all."""
     if reference.sd > _VARIES * max(abs(reference.low), abs(reference.high)):
         return reference.sd
-    return float(np.std(np.concatenate([reference.values, current.values])))
+    with np.errstate(over="ignore"):  # then it is infinite, and of no use
+        return float(np.std(np.concatenate([reference.values, current.values])))
 
 
 def measure(reference: Numbers, current: Numbers, alpha: float) -> Finding | None:

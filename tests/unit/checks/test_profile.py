@@ -124,7 +124,7 @@ def everything() -> Profile:
                 "x": np.where(RNG.random(300) < 0.1, np.nan, RNG.normal(size=300)),
                 "constant": np.full(300, 7.0),
                 "nothing": np.full(300, np.nan),
-                "word": RNG.choice(np.array(["a", "ä\ud800"[:1], "日本"]), 300),
+                "word": RNG.choice(np.array(["a", "ä", "日本"]), 300),
                 "flag": RNG.random(300) < 0.5,
                 "day": np.arange(300).astype("datetime64[D]"),
             }
@@ -194,7 +194,7 @@ def test_a_file_of_the_future_says_update(tmp_path):
     header = json.dumps({"format": profile.FORMAT, "version": profile.VERSION + 1}).encode()
     with (tmp_path / "a.profile").open("wb") as stream:
         np.savez(stream, header=np.frombuffer(header, np.uint8))
-    with pytest.raises(MisuseError, match="newer mlmagic .*update"):
+    with pytest.raises(MisuseError, match=r"newer mlmagic .*update"):
         Profile.load(tmp_path / "a.profile")
 
 
