@@ -10,10 +10,16 @@ import nbformat
 
 import mlmagic
 from mlmagic.api.headless import Run
+from mlmagic.tuning.outcome import params_in_words
 
 TOUR = Path(__file__).with_name("00_tour.ipynb")
 CHANGED = TOUR.with_name("changed.ipynb")  # for a moment: the tour with one cell changed
 CHANGE = ("quantile=0.995", "quantile=0.99")
+RULES = (
+    "SELECT a.name AS rule, r.fired, r.rows, e.execution_count AS model_made_in, left(e.source, 22) AS by_cell "
+    "FROM assertion_results r JOIN assertions a USING (assertion_id) JOIN versions v ON v.version_id = r.model_version "
+    "JOIN executions e ON e.execution_id = v.execution_id ORDER BY r.at DESC LIMIT 1"
+)
 QUERY = "SELECT execution_count AS cell, round(1000 * seconds) AS ms, left(source, 50) AS source FROM executions"
 
 
@@ -69,14 +75,29 @@ def the_sweep() -> int:
     found = mlmagic.sweeps("tune")
     best = found.best
     shared, statements = found.shared
-    print(f"best trial: {found.sweep.objective} = {best.value:.4f} in trial {best.number}, {best.params}")
+    print(f"best trial: {found.sweep.objective} = {best.value:.4f} in trial {best.number}: {params_in_words(best)}")
     print(f"{len(found.trials)} trials at {len(found.trials) / found.sweep.seconds:.1f} per second")
     print(f"{shared} of the cell's {statements} statements ran once for all of them")
     return shared
 
 
+def verdicts() -> bool:
+    title("5. Is it right?   %evaluate, %assertions, %drift")
+    auc = mlmagic.sql(
+        "SELECT value, low, high FROM evaluations WHERE metric = 'roc_auc' AND part = 'test' ORDER BY evaluation_id DESC"
+    )
+    print(f"AUC {auc.value[0]:.3f}, 95 % interval {auc.low[0]:.3f} to {auc.high[0]:.3f}")
+    rules = mlmagic.sql(RULES)
+    print(rules.to_string(index=False))
+    moved = mlmagic.sql(
+        "SELECT count(DISTINCT column_name) AS looked_at, count(DISTINCT column_name) FILTER (drifted) AS drifted FROM drifts"
+    )
+    print(f"early and late patients: {moved.drifted[0]} of {moved.looked_at[0]} columns have a statistic that drifted")
+    return bool(rules.fired[0] > 0 and moved.drifted[0] > 0)
+
+
 def second_run(first: Run) -> Run:
-    title("5. The tour once more, in another fresh kernel")
+    title("6. The tour once more, in another fresh kernel")
     run = mlmagic.run(TOUR)
     print(f"{run.reused} of {len(tracked())} cells under %%track reused; saved {run.saved_seconds:.1f} s")
     print(f"(the first run reused {first.reused}, within itself, and saved {first.saved_seconds:.1f} s)")
@@ -84,7 +105,7 @@ def second_run(first: Run) -> Run:
 
 
 def third_run() -> Run:
-    title(f"6. One cell changed ({CHANGE[0]} → {CHANGE[1]}): what runs, and why?   %reuse explain")
+    title(f"7. One cell changed ({CHANGE[0]} → {CHANGE[1]}): what runs, and why?   %reuse explain")
     change()
     try:
         run = mlmagic.run(CHANGED)
@@ -103,9 +124,9 @@ def main() -> int:
         print(f"the tour stopped: {first.error}", file=sys.stderr)
         return 1
     verdict = lineage_and_slice(first.cells)
-    shared = the_sweep()
+    shared, judged = the_sweep(), verdicts()
     runs = [second_run(first), third_run()]
-    title("7. Now you")
+    title("8. Now you")
     store = Path(".mlmagic/lineage.duckdb").resolve()
     print(
         textwrap.dedent(f"""\
@@ -115,7 +136,7 @@ def main() -> int:
         """)
     )
     print(f"done in {time.perf_counter() - started:.0f} s")
-    good = verdict == "same" and shared >= 3 and runs[0].reused >= 4 and not any(run.error for run in runs)
+    good = verdict == "same" and shared >= 3 and judged and runs[0].reused >= 4 and not any(run.error for run in runs)
     return 0 if good else 1
 
 

@@ -361,7 +361,9 @@ def _moments(finite: Floats) -> tuple[float, float, float, float]:
     if not finite.size:
         return (float("nan"),) * 4
     with np.errstate(over="ignore", invalid="ignore"):  # of values near 1e308 the sum is infinite, and so be it
-        return float(finite.min()), float(finite.max()), float(finite.mean()), float(finite.std())
+        low, high = float(finite.min()), float(finite.max())
+        sd = float(finite.std()) if low < high else 0.0  # not what rounding leaves
+        return low, high, float(finite.mean()), sd
 
 
 def _edges(finite: Floats, low: float, high: float) -> Floats:

@@ -172,7 +172,8 @@ def _row(column: ColumnDrift, effects: Sequence[str]) -> str:
     tip = f' title="{html.escape(charts.short(column.name, 200))}"' if name != column.name else ""
     verdict = f'<td class="v">{_mark(column.verdict)}{VERDICTS[column.verdict][1]}</td>'
     cells = [_effect(_of(column, effect), EFFECTS[effect][2]) for effect in effects]
-    why = f"<td>{html.escape(charts.short(column.because, 160))}</td>"
+    first = column.because.partition(";")[0]  # the statistics after it stand in their own columns
+    why = f"<td>{html.escape(charts.short(first, 160))}</td>"
     kind = f"<td>{html.escape(charts.short(column.kind, 20))}</td>"
     return f'<tr><th scope="row"{tip}>{html.escape(name)}</th>{verdict}{kind}{"".join(cells)}{_q(column)}{why}</tr>'
 

@@ -101,7 +101,7 @@ def tolerance(times):
 
 
 def check_rates(draw, n, m, times):
-    for name, values in p_values(draw, n, m, times, seed=1).items():
+    for name, values in p_values(draw, n, m, times, seed=8).items():
         rate = float(np.mean(values <= ALPHA))
         assert rate <= ALPHA + tolerance(times), f"{name}: {rate:.4f} of {times} at {n} and {m}"
         least = SAFE[draw].get(name, ALPHA)
@@ -114,7 +114,7 @@ DRAWS = pytest.mark.parametrize("draw", EXACT, ids=lambda draw: draw.__name__)
 @DRAWS
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (1_000, 100)])
 def test_alarms_without_drift_are_as_rare_as_promised_in_a_sample(draw, n, m):
-    check_rates(draw, n, m, 150)
+    check_rates(draw, n, m, 200)
 
 
 @pytest.mark.soak
@@ -138,7 +138,7 @@ def any_drift(n, m, columns, times, seed):
 
 
 def test_a_hundred_columns_without_drift_are_quiet_in_a_sample():
-    assert any_drift(100, 100, 100, 25, seed=2) <= ALPHA + tolerance(25)
+    assert any_drift(100, 100, 100, 12, seed=2) <= ALPHA + tolerance(12)
 
 
 @pytest.mark.soak

@@ -42,9 +42,9 @@ def without_drift(statistic: Statistic, reference: Numbers, current: Numbers, fa
 
 @lru_cache(maxsize=64)
 def _dealt(statistic: Statistic, before: tuple[int, ...], now: tuple[int, ...]) -> chance.Gamma | None:
-    return chance.Gamma.of(statistic(*chance.dealt(np.array(before), np.array(now))))
+    return chance.Gamma.of(statistic(*chance.dealt(before, now)))
 
 
 @lru_cache(maxsize=64)
 def _spaced(statistic: Statistic, before: tuple[int, ...], now: int, nulls: tuple[int, int]) -> chance.Gamma | None:
-    return chance.Gamma.of(statistic(*chance.spaced(np.array(before), now, nulls)))
+    return chance.Gamma.of(statistic(*chance.spaced(before, now, nulls)))

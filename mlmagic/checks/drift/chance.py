@@ -60,17 +60,19 @@ def chi_square(df: int, scale: float = 1.0) -> Gamma:
 # -- shares in bins --------------------------------------------------------------------------------
 
 
-def dealt(reference: Counts, current: Counts) -> tuple[Counts, Counts]:
+@lru_cache(maxsize=8)  # several statistics are asked of the same draws
+def dealt(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Counts, Counts]:
     """Counts in bins if rows were dealt out anew to the two, each of shape (DRAWS, bins).
 
     Hypergeometric, given both together: for values that repeat.
     """
-    rng = np.random.default_rng(_SEED)
+    rng, reference, current = np.random.default_rng(_SEED), np.array(before), np.array(after)
     now = rng.multivariate_hypergeometric(reference + current, int(current.sum()), DRAWS, method="marginals")
     return reference + current - now, now
 
 
-def spaced(reference: Counts, current: int, nulls: tuple[int, int]) -> tuple[NDArray[np.float64], Counts]:
+@lru_cache(maxsize=8)
+def spaced(bins: tuple[int, ...], current: int, nulls: tuple[int, int]) -> tuple[NDArray[np.float64], Counts]:
     """Counts in bins of continuous values, where the edges are values of the reference; nulls are the last bin.
 
     The reference's counts are then what they are, and the probabilities of the bins are sums of uniform spacings,
@@ -78,6 +80,8 @@ def spaced(reference: Counts, current: int, nulls: tuple[int, int]) -> tuple[NDA
 
     Parameters
     ----------
+    bins : tuple of int
+        The reference's counts.
     current : int
         Values of now.
     nulls : tuple of int
@@ -87,7 +91,7 @@ def spaced(reference: Counts, current: int, nulls: tuple[int, int]) -> tuple[NDA
     ----------
     David, Nagaraja: Order Statistics, 3rd ed. 2003, section 6.4 (spacings).
     """
-    rng, values = np.random.default_rng(_SEED), int(reference.sum())
+    rng, reference, values = np.random.default_rng(_SEED), np.array(bins), sum(bins)
     null_now = rng.hypergeometric(sum(nulls), values + current, current + nulls[1], DRAWS)
     null_before = sum(nulls) - null_now
     chances = rng.dirichlet(reference + np.eye(reference.size)[-1], DRAWS)

@@ -46,7 +46,7 @@ def pooled(table: Counts) -> Counts:
 
 
 def _table(reference: Categories, current: Categories) -> Counts:
-    """Rows of each category. Each unseen one is one, or chance would make of the rare ones of now a frequent "other"."""
+    """Rows of each category. Each unseen one is one, or the rare ones of now would together be a frequent "other"."""
     if reference.groups.size:
         return np.array([reference.groups, current.groups])
     unseen = [count for _, count in current.unseen]

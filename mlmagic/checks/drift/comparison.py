@@ -287,10 +287,14 @@ def _moved_numbers(before: Numbers, now: Numbers) -> str:
 def _apart(before: float, now: float) -> tuple[str, str]:
     """Two numbers with as few digits as tell them apart."""
     for digits in (3, 4, 5, 6, 9):
-        told = f"{before:.{digits}g}", f"{now:.{digits}g}"
+        told = _digits(before, digits), _digits(now, digits)
         if told[0] != told[1]:
             return told
     return repr(before), repr(now)
+
+
+def _digits(value: float, digits: int) -> str:
+    return f"{value:,.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def _moved_categories(before: Categories, now: Categories) -> str:

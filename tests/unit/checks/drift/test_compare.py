@@ -55,7 +55,7 @@ def test_a_wider_spread_is_said_as_such():
 def test_a_category_that_came_is_said_with_its_shares():
     found = only(["a"] * 70 + ["b"] * 30, ["a"] * 30 + ["b"] * 70)
     assert found.verdict == "drift"
-    assert found.because == "'a' went from 70.0% to 30.0%; Cramér's V 0.4"
+    assert found.because == "'a' went from 70.0% to 30.0%; Cramér's V 0.39"
 
 
 def test_a_small_but_sure_move_deserves_a_look_and_is_no_drift():
@@ -94,7 +94,8 @@ def test_the_worst_columns_come_first():
         {name: RNG.normal(size=500) for name in moves} | {"gone": RNG.normal(size=500)},
         {name: RNG.normal(move, size=500) for name, move in moves.items()},
     )
-    assert [column.name for column in report.columns[:3]] == ["b", "d", "gone"]
+    names = [column.name for column in report.columns if column.verdict != "warn"]
+    assert names[:3] == ["b", "d", "gone"]
     assert report.drifted == ("b", "d")
 
 
