@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlmagic.api._projects import find_project, open_store
-from mlmagic.api.sweeping import Vault
+from mlmagic.api.resuming import vault_of
 from mlmagic.cache.artifacts import ArtifactError
 from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.records import ReadHow, Sweep, Trial
@@ -77,7 +77,7 @@ def _find(store: Store, name: str | None) -> Sweep:
 
 
 def _result(store: Store, row: Sweep) -> SweepResult:
-    if row.status == "running" and not Vault.of(find_project(), row.sweep_id).is_at_work():
+    if row.status == "running" and not vault_of(find_project(), row.sweep_id).is_at_work():
         row = replace(row, status="interrupted")  # its kernel was killed
     return SweepResult(row, tuple(store.trials(row.sweep_id)), tuple(store.reports(row.sweep_id)))
 
@@ -96,7 +96,7 @@ def _best(result: SweepResult) -> str:
 def _stop(row: Sweep) -> str:
     if row.status != "running":
         raise MisuseError(f"sweep {row.name} is not running: it is {row.status}")
-    Vault.of(find_project(), row.sweep_id).wish.touch()
+    vault_of(find_project(), row.sweep_id).wish.touch()
     return f"sweep {row.name} stops when the trials that are running have ended"
 
 
@@ -123,7 +123,7 @@ def _variables(session: Session, sweep: Sweep, best: Trial) -> dict[str, Any]:
     MisuseError
         It is not there, or was not stored by this user.
     """
-    vault = Vault.of(session.project, sweep.sweep_id)
+    vault = vault_of(session.project, sweep.sweep_id)
     if best.artifact is None:
         why = f": {best.error}" if best.error else ""
         raise MisuseError(f"the variables of trial {best.number} of sweep {sweep.name} were not kept{why}")

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import time as now
 from typing import Any
 
 from mlmagic.analysis import redact
-from mlmagic.cache.artifacts import ArtifactError, ArtifactStore
-from mlmagic.cache.signing import holds, sign, user_key
+from mlmagic.api.resuming import Earlier, earlier, vault_of
 from mlmagic.capture import Recorder
 from mlmagic.capture.behind import code_behind
 from mlmagic.capture.reach import Reach
-from mlmagic.config import key_path
 from mlmagic.errors import MisuseError, UnknownNameError
-from mlmagic.records import Measure, Sweep, Trial, new_id
+from mlmagic.records import Sweep, new_id
 from mlmagic.session import Session, require
 from mlmagic.session import resume as current_or_new
-from mlmagic.session.project import Project
 from mlmagic.tuning.body import Body, read_body
 from mlmagic.tuning.engines import check_engine
 from mlmagic.tuning.engines.slots import cores, slots
@@ -31,7 +25,8 @@ from mlmagic.tuning.outcome import SweepResult
 from mlmagic.tuning.pruners import PRUNERS
 from mlmagic.tuning.samplers import SAMPLERS
 from mlmagic.tuning.search import Request, Search, Sinks
-from mlmagic.tuning.space import Parameter, choice_parameter, float_parameter, int_parameter
+from mlmagic.tuning.space import choice_parameter, float_parameter, int_parameter
+from mlmagic.tuning.vault import Vault
 from mlmagic.views.live import Live
 
 __all__ = ["Choice", "Options", "sweep", "sweep_cell"]
@@ -276,11 +271,11 @@ def _run(
     values = {name: session.namespace[name] for name in wanted if name in session.namespace} | dict(extra)
     places = slots(options.workers, options.gpus, wanted=bool(_GPU_PACKAGES & _packages(found, body)))
     row = _row(session, options, body, typed or source, {name: _print_of(session, name) for name in values})
-    earlier = _earlier(session, options, body, row) if options.resume else _Earlier(row)
-    for trial, reports in earlier.copied:
+    before = earlier(session, body, row) if options.resume else Earlier(row)
+    for trial, reports in before.copied:
         session.tried(trial, metrics=reports)
     request = Request(
-        sweep=earlier.sweep,
+        sweep=before.sweep,
         body=body,
         code=code,
         values=values,
@@ -289,10 +284,10 @@ def _run(
         slots=places,
         threads=max(1, cores() // len(places)),
         trial_timeout=duration("--trial-timeout", options.trial_timeout),
-        earlier=earlier.trials,
-        reports=earlier.reports,
+        earlier=before.trials,
+        reports=before.reports,
     )
-    vault = Vault.of(session.project, earlier.sweep.sweep_id)
+    vault = vault_of(session.project, before.sweep.sweep_id)
     with session.recorder.aside(), vault.at_work():
         return Search(request, _sinks(session, vault, live)).run()
 
@@ -379,153 +374,3 @@ def _sinks(session: Session, vault: Vault, live: Live | None) -> Sinks:
         session.swept(replace(row, plan=tuple(plan)))
 
     return Sinks(swept, session.tried, progress, vault.keep, vault.forget, vault.wish.exists)
-
-
-class Vault:
-    """A sweep's files in the project: the best trial's variables, whether it is at work, and whether it is to stop.
-
-    The variables are signed, since they are unpickled when they come back.
-
-    Parameters
-    ----------
-    folder : Path
-        Of this sweep.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.artifacts = ArtifactStore(folder)
-
-    @classmethod
-    def of(cls, project: Project, sweep_id: str) -> Vault:
-        return cls(project.folder / "artifacts" / "sweeps" / sweep_id)
-
-    def keep(self, path: Path) -> str:
-        """Store a file; what finds it again, and proves that this user stored it."""
-        digest = self.artifacts.put_file(path).digest
-        path.unlink(missing_ok=True)
-        return f"{digest}:{self._signature(digest)}"
-
-    def take_over(self, other: Vault, artifact: str | None) -> str | None:
-        """Store what another sweep keeps here, too; ``None`` where that is not there any more."""
-        if artifact is None or not other.holds(artifact):
-            return None
-        self._folder.mkdir(parents=True, exist_ok=True)
-        try:
-            other.artifacts.copy_to(artifact.partition(":")[0], self._folder / "taken over")
-        except ArtifactError:
-            return None
-        return self.keep(self._folder / "taken over")
-
-    def forget(self, artifact: str) -> None:
-        """Remove a stored file."""
-        self.artifacts.remove(artifact.partition(":")[0])
-
-    def holds(self, artifact: str) -> bool:
-        """Whether this user stored the file."""
-        digest, _, signature = artifact.partition(":")
-        return holds(user_key(key_path()), _payload(digest), signature)
-
-    @property
-    def wish(self) -> Path:
-        """The file that asks the running sweep to stop."""
-        return self._folder / "stop"
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Hold what tells others that the sweep is running; it ends with this process, however that ends."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.wish.unlink(missing_ok=True)  # meant for an earlier run
-        with (self._folder / "running").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    def is_at_work(self) -> bool:
-        """Whether a process is running this sweep now."""
-        try:
-            with (self._folder / "running").open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            return False
-        return False
-
-    def _signature(self, digest: str) -> str:
-        return sign(user_key(key_path()), _payload(digest))
-
-
-def _payload(digest: str) -> bytes:
-    return f"sweep:{digest}".encode()
-
-
-# -- from before -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Earlier:
-    """What a sweep begins with.
-
-    Attributes
-    ----------
-    sweep : Sweep
-        Its row: that of the earlier sweep where this goes on with it.
-    trials, reports
-        Of before, as far as they still hold.
-    copied : sequence of (Trial, reports)
-        Rows to be written, because they stood under another sweep so far.
-    """
-
-    sweep: Sweep
-    trials: Sequence[Trial] = ()
-    reports: Sequence[Measure] = ()
-    copied: Sequence[tuple[Trial, Sequence[Measure]]] = ()
-
-
-def _earlier(session: Session, options: Options, body: Body, row: Sweep) -> _Earlier:
-    """What the last sweep of this name leaves to this one."""
-    known = session.store.sweeps()
-    last = next((one for one in reversed(known) if one.name == row.name), None)
-    if last is None:
-        raise UnknownNameError.among("sweep to resume called", row.name, [one.name for one in known])
-    if why := _other_question(last, row):
-        session.say(f"sweep {row.name}: nothing of before holds any more: {why}")
-        return _Earlier(row)
-    trials, reports = session.store.trials(last.sweep_id), session.store.reports(last.sweep_id)
-    ranges = {name: Parameter.from_dict(told) for name, told in last.space.items()} | body.parameters()
-    valid = [trial for trial in trials if _still_valid(trial, ranges)]
-    space = {name: parameter.to_dict() for name, parameter in ranges.items()}
-    if len(valid) == len(trials):
-        again = replace(row, sweep_id=last.sweep_id, started_at=last.started_at, space=space)
-        return _Earlier(again, trials, reports)
-    new = {trial.trial_id: new_id() for trial in valid}
-    old_vault, vault = Vault.of(session.project, last.sweep_id), Vault.of(session.project, row.sweep_id)
-    moved = [
-        replace(
-            trial,
-            trial_id=new[trial.trial_id],
-            sweep_id=row.sweep_id,
-            kept_from=trial.trial_id,
-            artifact=vault.take_over(old_vault, trial.artifact),
-        )
-        for trial in valid
-    ]
-    told = [replace(one, trial_id=new[str(one.trial_id)]) for one in reports if one.trial_id in new]
-    copied = [(trial, [one for one in told if one.trial_id == trial.trial_id]) for trial in moved]
-    return _Earlier(replace(row, space=space), moved, told, copied)
-
-
-def _other_question(last: Sweep, row: Sweep) -> str:
-    """Why earlier scores do not answer what is asked now; empty where they do."""
-    if (last.objective, last.direction) != (row.objective, row.direction):
-        return f"it was to {last.direction} {last.objective}"
-    if last.code_hash != row.code_hash:
-        return "its code changed"
-    names = sorted({*last.inputs, *row.inputs})
-    changed = (name for name in names if last.inputs.get(name) is None or last.inputs[name] != row.inputs.get(name))
-    name = next(changed, None)
-    return f"{name} changed, or its content is not known" if name is not None else ""
-
-
-def _still_valid(trial: Trial, ranges: Mapping[str, Parameter]) -> bool:
-    return all(name in ranges and ranges[name].raw(value) is not None for name, value in trial.params.items())
