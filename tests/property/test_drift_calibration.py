@@ -142,7 +142,7 @@ def test_a_hundred_columns_without_drift_are_quiet_in_a_sample():
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize(("n", "m", "times"), [(100, 100, 1_000), (1_000, 100, 500), (1_000, 1_000, 500)])
+@pytest.mark.parametrize(("n", "m", "times"), [(100, 100, 400), (1_000, 100, 200), (1_000, 1_000, 200)])
 def test_a_hundred_columns_without_drift_are_quiet(n, m, times):
     assert any_drift(n, m, 100, times, seed=3) <= ALPHA + tolerance(times)
 
