@@ -3,6 +3,7 @@
 #   PYTHON=python3.12   which interpreter makes .venv (default: python3)
 #   TORCH=1             also install PyTorch, so that its tests and measurements run
 #   TESTS=tests/unit    which tests `make test` runs (default: all); may hold any pytest options
+#   JOBS=1              how many processes run them (default: 2)
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -12,6 +13,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TESTS  ?=
+JOBS   ?= 2
 EXTRA  := $(if $(filter-out 0,$(TORCH)),$(VENV)/.torch)
 
 # An install is repeated when one of these changed.
@@ -27,7 +29,7 @@ demo: $(VENV)/.demo  ## run the tour on real data; show what was tracked, what i
 	@$(BIN)/python notebooks/demo.py
 
 test: $(VENV)/.dev $(EXTRA)  ## run all tests but the long ones (TESTS=… narrows, TORCH=1 adds PyTorch)
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 lab: $(VENV)/.lab  ## open the tour in JupyterLab
 	@$(BIN)/jupyter lab notebooks/00_tour.ipynb

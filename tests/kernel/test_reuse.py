@@ -832,7 +832,8 @@ def test_a_refused_input_raises_each_time(kernel):
 
 
 def test_a_failure_stops_the_cells_behind_it(kernel):
-    failing, behind = kernel.send("%%track failing_\n1 / 0"), kernel.send("behind_ = 1")
+    slowly = "%%track failing_\nimport time\ntime.sleep(1)\n1 / 0"  # the next cell is waiting by then
+    failing, behind = kernel.send(slowly), kernel.send("behind_ = 1")
     assert kernel.wait(failing).error == "ZeroDivisionError: division by zero"
     assert kernel.wait(behind).status == "aborted"
     assert kernel.run("behind_").status == "error"
