@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mlmagic.cache.signing import user_key
 from mlmagic.config import key_path
-from mlmagic.errors import UnknownNameError
+from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.records import Measure, Sweep, Trial, new_id
 from mlmagic.session import Session
 from mlmagic.session.project import Project
@@ -47,6 +47,8 @@ def earlier(session: Session, body: Body, row: Sweep) -> Earlier:
     last = next((one for one in reversed(known) if one.name == row.name), None)
     if last is None:
         raise UnknownNameError.among("sweep to resume called", row.name, [one.name for one in known])
+    if vault_of(session.project, last.sweep_id).is_at_work():
+        raise MisuseError(f"sweep {row.name} is running in another notebook: %sweeps {row.name} stop ends it there")
     if why := _other_question(last, row):
         session.say(f"sweep {row.name}: nothing of before holds any more: {why}")
         return Earlier(row)

@@ -105,12 +105,12 @@ def _stop(row: Sweep) -> str:
 
 def _apply(session: Session, result: SweepResult) -> str:
     best = _scored(result)
-    values = _variables(session, result.sweep, best)
+    code, values = _as_cell(result.sweep, best), _variables(session, result.sweep, best)
     for name in values.pop(GONE, ()):
         session.namespace.pop(name, None)
     session.namespace.update(values)
     session.recorder.label(None, {"sweep": result.sweep.name, "trial": str(best.number)}, (), ())
-    session.recorder.repeats(_as_cell(result.sweep, best), _reads(session, result.sweep))
+    session.recorder.repeats(code, _reads(session, result.sweep))
     about = f"trial {best.number} of sweep {result.sweep.name} ({params_in_words(best)})"
     return f"{about}: {', '.join(values) or 'no variables'}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.records import Sweep, new_id
 from mlmagic.session import Session, require
 from mlmagic.session import resume as current_or_new
-from mlmagic.tuning.body import Body, read_body
+from mlmagic.tuning.body import SWEEP, Body, read_body
 from mlmagic.tuning.engines import check_engine
 from mlmagic.tuning.engines.slots import cores, slots
 from mlmagic.tuning.outcome import SweepResult
@@ -70,6 +71,9 @@ class Options:
             if given not in known:
                 raise UnknownNameError.among(what, given, known)
         check_engine(self.engine)
+        duration("--trial-timeout", self.trial_timeout)
+        if not hasattr(os, "fork"):
+            raise MisuseError("sweeps need a system that can fork: Linux or macOS")
         if self.trials is not None and self.trials < 1:
             raise MisuseError(f"--trials takes a whole number from 1 on, not {self.trials}")
 
@@ -267,10 +271,10 @@ def _run(
     _check_metric(body, options.objective)
     code = transform(source) if transform is not None else source
     found = _reachable(session.recorder, code, extra)
-    wanted = {*found.reads, *body.facts.deletes}  # to be deleted, it has to be there
+    wanted = {*found.reads, *body.facts.deletes} - {SWEEP}  # to be deleted, it has to be there
     values = {name: session.namespace[name] for name in wanted if name in session.namespace} | dict(extra)
     places = slots(options.workers, options.gpus, wanted=bool(_GPU_PACKAGES & _packages(found, body)))
-    row = _row(session, options, body, typed or source, {name: _print_of(session, name) for name in values})
+    row = _row(session, options, body, typed or source, _prints(session, values, extra))
     before = earlier(session, body, row) if options.resume else Earlier(row)
     for trial, reports in before.copied:
         session.tried(trial, metrics=reports)
@@ -282,7 +286,7 @@ def _run(
         modules=_modules(session.recorder, found, body, values),
         root=session.project.root,
         slots=places,
-        threads=max(1, cores() // len(places)),
+        threads=max(1, cores() // min(len(places), options.trials or len(places))),
         trial_timeout=duration("--trial-timeout", options.trial_timeout),
         earlier=before.trials,
         reports=before.reports,
@@ -314,6 +318,12 @@ def _reachable(recorder: Recorder, code: str, extra: Mapping[str, Any]) -> Reach
     for value in extra.values():
         found.packages |= recorder.look(value).packages
     return found
+
+
+def _prints(session: Session, values: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, str | None]:
+    """Fingerprints of what the trials can reach."""
+    look = session.recorder.look
+    return {name: look(extra[name]).fingerprint if name in extra else _print_of(session, name) for name in values}
 
 
 def _print_of(session: Session, name: str) -> str | None:

@@ -102,7 +102,7 @@ class SweepMagics(Magics):
         words = shlex.split(first)
         if not words or words[0] != "%%sweep":
             raise MisuseError("this sweep was started by mlmagic.sweep(…): call it again with resume=True")
-        self.sweep(" ".join([*words[1:], *(["--resume"] if "--resume" not in words else [])]), body)
+        self.sweep(shlex.join([*words[1:], *(["--resume"] if "--resume" not in words else [])]), body)
 
 
 def _name_and_action(words: list[str]) -> tuple[str | None, str | None]:
@@ -121,7 +121,7 @@ def _name_and_action(words: list[str]) -> tuple[str | None, str | None]:
 
 def _complete_sweep(shell: Any, event: Any) -> list[str]:
     typed = event.text_until_cursor.removesuffix(event.symbol).split()
-    return _values(typed[-1]) or completer(SweepMagics.sweep)(shell, event) + _names()
+    return _values(typed[-1] if typed else "") or completer(SweepMagics.sweep)(shell, event) + _names()
 
 
 def _complete_sweeps(shell: Any, event: Any) -> list[str]:

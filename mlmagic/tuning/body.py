@@ -248,8 +248,8 @@ def _children(node: ast.AST, hint: str) -> Iterator[tuple[ast.AST, str]]:
             for key, value in zip(keys, values, strict=True):
                 named = isinstance(key, ast.Constant) and isinstance(key.value, str)
                 yield value, key.value if named else hint  # type: ignore[union-attr]
-        case ast.arguments(args=args, defaults=defaults, kwonlyargs=named_only, kw_defaults=their):
-            behind = args[len(args) - len(defaults) :]
+        case ast.arguments(posonlyargs=first, args=args, defaults=defaults, kwonlyargs=named_only, kw_defaults=their):
+            behind = [*first, *args][len(first) + len(args) - len(defaults) :]
             yield from ((value, arg.arg) for arg, value in zip(behind, defaults, strict=True))
             yield from ((value, arg.arg) for arg, value in zip(named_only, their, strict=True) if value is not None)
         case ast.stmt():
@@ -279,8 +279,13 @@ def _labels(node: ast.Call) -> tuple[Value, ...] | None:
 
 
 def _option(node: ast.expr) -> Value:
-    plain = isinstance(node, ast.Constant) and (node.value is None or type(node.value) in (str, int, float, bool))
-    return node.value if plain else ast.unparse(node)  # type: ignore[attr-defined]
+    """A plain value by itself, anything else by its text."""
+    try:
+        value = _number(node)
+    except ValueError:
+        return ast.unparse(node)
+    plain = value is None or type(value) in (str, int, float, bool)
+    return value if plain else ast.unparse(node)
 
 
 def _literal(node: ast.Call, method: str, name: str) -> Parameter | None:
@@ -316,17 +321,24 @@ def _literal_choice(node: ast.Call, name: str) -> Parameter | None:
 
 
 def _number(node: ast.expr) -> Any:
-    """The value of an expression made of numbers alone: `1e-4`, `-1`, `2 ** 10`, `True`."""
+    """The value of an expression made of constants and numbers alone: `1e-4`, `-1`, `2 ** 10`, `True`."""
     match node:
         case ast.Constant(value=value):
             return value
-        case ast.UnaryOp(op=ast.USub(), operand=inner):
-            return -_number(inner)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
+            return -number
         case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() as power)) if abs(power) < 100:
-            return _number(left) ** power
+            return _plain_number(left) ** power
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
-            return _number(left) * _number(right)
+            return _plain_number(left) * _plain_number(right)
     raise ValueError("not a number")
+
+
+def _plain_number(node: ast.expr) -> int | float:
+    value = _number(node)
+    if not isinstance(value, (int, float)):
+        raise ValueError("not a number")
+    return value
 
 
 def _check_names(body: Body) -> None:
@@ -403,7 +415,10 @@ class _Fixed(ast.NodeTransformer):
             return node
         if method == "report":
             return ast.Constant(None)
-        name = next(k.value.value for k in node.keywords if k.arg == "name" and isinstance(k.value, ast.Constant))
+        given = next(k.value for k in node.keywords if k.arg == "name")
+        if not isinstance(given, ast.Constant):
+            return self._looked_up(node, method, given)
+        name = given.value
         known = self._parameters.get(str(name))
         value = self._raw.get(str(name), known.start if known is not None else 0)
         if method != "choice":
@@ -412,3 +427,12 @@ class _Fixed(ast.NodeTransformer):
         if isinstance(options, (ast.List, ast.Tuple)) and known is not None:
             return options.elts[int(value)]
         return ast.Subscript(options, ast.Constant(int(value)), ast.Load())
+
+    def _looked_up(self, node: ast.Call, method: str, name: ast.expr) -> ast.expr:
+        """The value of a parameter whose name is made at run time."""
+        table = ast.parse(repr(dict(self._raw)), mode="eval").body
+        value = ast.Subscript(table, name, ast.Load())
+        if method != "choice":
+            return value
+        options = node.args[0] if node.args else next(k.value for k in node.keywords if k.arg == "options")
+        return ast.Subscript(options, value, ast.Load())

@@ -6,13 +6,17 @@ nobody holds. The workers' server removes it when the kernel is gone, the next s
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where no sweep runs
+    pass
 
 PREFIX = "mlmagic-sweep-"
 _LOCK = "lock"

@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
-from mlmagic.errors import MisuseError
+from mlmagic.errors import MisuseError, MlmagicError
 from mlmagic.records import Measure, Sweep, Trial, new_id
 from mlmagic.tuning.body import Body
 from mlmagic.tuning.engines.local import Event, LocalEngine, PreparationError, Worker, WorkerError
@@ -105,7 +106,9 @@ class Search:
         self._request = request
         self._sinks = sinks
         self._sweep = request.sweep
-        self._parameters: dict[str, Parameter] = request.body.parameters()
+        known = {name: Parameter.from_dict(told) for name, told in request.sweep.space.items()}
+        self._parameters: dict[str, Parameter] = known | request.body.parameters()
+        self._restored: frozenset[int] = frozenset()  # numbers of the trials that ended before this run
         self._trials: dict[int, Trial] = {}
         self._reports: list[Measure] = list(request.reports)
         self._running: dict[Worker, _Running] = {}
@@ -143,6 +146,8 @@ class Search:
                 try:
                     self._search(engine)
                 finally:
+                    for worker in self._running:  # where it was interrupted: storing takes time
+                        engine.kill(worker, "the sweep was interrupted")
                     self._note_kept(wait=True)  # while there are files
             status = "stopped" if self._over == "stopped" else "finished"
         except KeyboardInterrupt:
@@ -187,10 +192,10 @@ class Search:
             self._sweep.sweep_id, self._sweep.direction, options["sampler"], options["pruner"], options["seed"]
         )
         done = [trial for trial in self._request.earlier if trial.status not in ("running", "interrupted")]
-        known = {name: Parameter.from_dict(told) for name, told in self._sweep.space.items()}
         objective = [report for report in self._reports if report.name == self._sweep.objective]
-        study.restore(done, objective, {**known, **self._parameters})
+        study.restore(done, objective, self._parameters)
         self._trials = {trial.number: trial for trial in done}
+        self._restored = frozenset(self._trials)
         self._again.extend(trial for trial in self._request.earlier if trial.status in ("running", "interrupted"))
         return study
 
@@ -271,10 +276,12 @@ class Search:
 
     def _hopeless(self) -> bool:
         """Whether many trials have failed and none has come to anything."""
-        return len(self._trials) >= _HOPELESS and self._all_failed()
+        return len(self._trials) - len(self._restored) >= _HOPELESS and self._all_failed()
 
     def _all_failed(self) -> bool:
-        return bool(self._trials) and all(trial.status == "failed" for trial in self._trials.values())
+        """Whether every trial of this run failed, and there was one."""
+        ended = [trial for number, trial in self._trials.items() if number not in self._restored]
+        return bool(ended) and all(trial.status == "failed" for trial in ended)
 
     def _get_ready(self) -> bool:
         """Ask for the next trial while others run; false where there is nothing to be asked."""
@@ -344,6 +351,9 @@ class Search:
         run = self._running.get(event.worker)
         if run is None:
             return
+        if event.message is None and run.trial.value is not None:  # it had its score: only its variables are lost
+            self._finish(engine, event.worker, run, self._kept_end(run, {"failure": event.reason}))
+            return
         if event.message is None:
             self._finish(engine, event.worker, run, {"status": "failed", "error": event.reason})
             return
@@ -368,13 +378,11 @@ class Search:
             else:
                 self._finish(engine, worker, run, end)
         elif "kept" in message:
-            end = {
-                "status": "complete",
-                "value": run.trial.value,
-                "seconds": run.trial.seconds,
-                "kept": message["kept"],
-            }
-            self._finish(engine, worker, run, end)
+            self._finish(engine, worker, run, self._kept_end(run, message["kept"]))
+
+    def _kept_end(self, run: _Running, kept: Message) -> Message:
+        """The end of a trial whose score was told before its variables were written."""
+        return {"status": "complete", "value": run.trial.value, "seconds": run.trial.seconds, "kept": kept}
 
     def _ended_with(self, run: _Running, end: Message) -> None:
         run.trial = replace(run.trial, value=end["value"], seconds=end["seconds"])
@@ -408,7 +416,6 @@ class Search:
     def _finish(self, engine: LocalEngine, worker: Worker, run: _Running, end: Message) -> None:
         """The trial is over: its row, what the study learns, and room for the next."""
         worker.finished = True
-        del self._running[worker]
         output = engine.tail(worker)
         trial = replace(
             run.trial,
@@ -419,12 +426,16 @@ class Search:
             output=output if end["status"] == "failed" else output[-500:],
             artifact=None,
         )
-        if "kept" in end:
-            trial = self._kept(trial, Path(str(run.trial.artifact)), end["kept"])
+        better = "kept" in end and trial.value is not None and self._is_best(trial.value, trial.number)
+        if "failure" in end.get("kept", {}):
+            trial = replace(trial, error=f"its variables were not kept: {end['kept']['failure']}")
         self._learn(run, trial)
         self._trials[trial.number] = trial
         self._reports += run.reports
         self._sinks.tried(trial, self._measures(trial), self._scores(trial, run.reports))
+        del self._running[worker]
+        if "kept" in end:
+            self._keep(trial, Path(str(run.trial.artifact)), end["kept"], better=better)
         self._note_changes(end)
         if end.get("misuse"):
             self._over = "failed"
@@ -438,30 +449,29 @@ class Search:
         else:
             self._known_study.fail(run.asked)
 
-    def _kept(self, trial: Trial, path: Path, kept: Message) -> Trial:
-        """Have the best trial's variables stored, in the place of those of the best before it."""
+    def _keep(self, trial: Trial, path: Path, kept: Message, *, better: bool) -> None:
+        """Have a trial's variables stored where it is the best, in the place of those of the best before it."""
         if "failure" in kept or not path.exists():
-            why = kept.get("failure", "the file is gone")
-            return replace(trial, error=f"its variables were not kept: {why}")
-        if trial.value is None or not self._is_best(trial.value, trial.number):  # another ended meanwhile
+            return
+        if not better:  # another ended meanwhile
             path.unlink()
-            return trial
+            return
         self._note_kept(wait=True)
         self._keeping = trial.number, self._keeper.submit(self._sinks.keep, path)
-        return trial
 
     def _note_kept(self, *, wait: bool = False) -> None:
         """Note where the best trial's variables are, as soon as they are stored; those of the best before it go."""
         if self._keeping is None or not (wait or self._keeping[1].done()):
             return
-        (number, future), self._keeping = self._keeping, None
+        number, future = self._keeping
         earlier = [trial for trial in self._trials.values() if trial.artifact is not None]
         try:
             self._trials[number] = replace(self._trials[number], artifact=future.result())
-        except OSError as error:
-            why = f"its variables were not kept: {error.strerror or error}"
+        except (OSError, MlmagicError) as error:
+            why = f"its variables were not kept: {getattr(error, 'strerror', None) or error}"
             self._trials[number] = replace(self._trials[number], error=why)
             earlier = []
+        self._keeping = None
         for trial in earlier:
             if trial.artifact != self._trials[number].artifact:
                 self._sinks.forget(str(trial.artifact))
@@ -482,8 +492,9 @@ class Search:
     def _watch(self, engine: LocalEngine) -> None:
         limit = self._request.trial_timeout
         if limit is not None:
-            for worker in self._running:
-                if time.monotonic() - worker.started > limit and not worker.killed:
+            for worker, run in self._running.items():
+                scored = run.trial.value is not None  # it is writing its variables
+                if time.monotonic() - worker.started > limit and not worker.killed and not scored:
                     engine.kill(worker, f"it took longer than --trial-timeout allows ({limit:g} s)")
         if set(self._forced) - set(self._left):
             self._split(engine)
@@ -507,7 +518,8 @@ class Search:
     def _end_running(self) -> None:
         """Trials that did not come to their end: to be run again by `--resume`."""
         for run in self._running.values():
-            trial = replace(run.trial, status="interrupted", artifact=None, value=None, seconds=None)
+            status: Literal["complete", "interrupted"] = "interrupted" if run.trial.value is None else "complete"
+            trial = replace(run.trial, status=status, artifact=None)
             self._trials[trial.number] = trial
             self._sinks.tried(trial, self._measures(trial), self._scores(trial, run.reports))
         self._running.clear()

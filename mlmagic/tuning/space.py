@@ -172,10 +172,10 @@ def choice_parameter(
 
 
 def _label(option: object, number: int, labels: Sequence[Value] | None) -> Value:
-    if option is None or type(option) in (str, int, bool) or (type(option) is float and math.isfinite(option)):
-        return option  # type: ignore[return-value]
     if labels is not None and number < len(labels):
         return labels[number]
+    if option is None or type(option) in (str, int, bool) or (type(option) is float and math.isfinite(option)):
+        return option  # type: ignore[return-value]
     called = getattr(option, "__qualname__", None)
     return called if type(called) is str else f"option {number}"
 

@@ -85,7 +85,7 @@ class TrialRun:
         self._namespace = namespace
         self._known: dict[str, Number] = {}
         self._last: dict[str, Any] = {}
-        self._start = set(namespace)
+        self._start = set(namespace) - {SWEEP}
 
     def run(self) -> None:
         """Run it, tell how it ended, and leave its variables where the kernel wants them."""

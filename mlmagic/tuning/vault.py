@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where no sweep runs
+    _LOCKS = False
+else:
+    _LOCKS = True
 
 from mlmagic.cache.artifacts import ArtifactError, ArtifactStore
 from mlmagic.cache.signing import holds, sign
@@ -64,13 +70,15 @@ class Vault:
     def at_work(self) -> Iterator[None]:
         """Hold what tells others that the sweep is running; it ends with this process, however that ends."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self.wish.unlink(missing_ok=True)  # meant for an earlier run
         with (self._folder / "running").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            self.wish.unlink(missing_ok=True)  # meant for an earlier run
             yield
 
     def is_at_work(self) -> bool:
         """Whether a process is running this sweep now."""
+        if not _LOCKS:
+            return False
         try:
             with (self._folder / "running").open("r") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -123,7 +123,7 @@ def test_tensors_and_parameters_have_shells() -> None:
         shell(tensor * 2)
 
 
-@pytest.mark.parametrize("obj", [1, (1,), "text", len, int, object(), iter([1])], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("obj", [1, (1,), "text", len, int, object(), iter([1])], ids=lambda obj: type(obj).__name__)
 def test_what_holds_its_content_out_of_sight_has_none(obj: Any) -> None:
     with pytest.raises(UnstorableError, match="in place, whose content cannot be set from outside"):
         shell(obj)
