@@ -148,6 +148,7 @@ _CHANGING = {
     "timeit": "timeit repeat default_timer Timer",
     "uuid": "uuid1 uuid4",
     "os": "getpid getppid times getloadavg cpu_count getlogin stat lstat",
+    "sys": "path modules argv meta_path path_hooks path_importer_cache getrefcount",
     "secrets": "token_bytes token_hex token_urlsafe choice randbelow randbits SystemRandom",
     "random": "SystemRandom",
     "threading": "get_ident get_native_id",
