@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -153,8 +152,4 @@ def _body_of(source: str) -> str:
 
 def _reads(session: Session, sweep: Sweep) -> Mapping[str, ReadHow]:
     """Versions that the sweep's cell read: what came of a trial came of these."""
-    if sweep.execution_id is None:
-        return {}
-    asked = json.dumps(sweep.execution_id).replace('"', "'")
-    rows = session.store.frame(f"SELECT version_id, how FROM reads WHERE execution_id = {asked}")
-    return dict(zip(rows["version_id"], rows["how"], strict=True))
+    return {} if sweep.execution_id is None else session.store.reads_of(sweep.execution_id)

@@ -298,11 +298,10 @@ def _run(
 
 def _check_metric(body: Body, objective: str) -> None:
     """Say before anything runs that no trial could have a score."""
-    bound = body.facts.binds.union(*(own.stores for own in body.facts.functions.values()))
     reports = body.reports()
-    if objective in bound or reports is None or objective in reports or body.facts.dynamic:
+    if objective in body.binds or reports is None or objective in reports or body.facts.dynamic:
         return
-    known = sorted(bound | reports)
+    known = sorted(body.binds | reports)
     near = UnknownNameError.among("variable", objective, known) if known else ""
     raise MisuseError(f"the body never binds or reports the metric {objective}: {near}".rstrip(": "))
 

@@ -30,6 +30,8 @@ READS = f"""
 SELECT execution_id, version_id, how FROM reads WHERE execution_id IN ({_MINE}) ORDER BY execution_id, version_id
 """
 
+READS_OF = "SELECT version_id, how FROM reads WHERE execution_id = $execution ORDER BY version_id"
+
 WRITES = f"""
 SELECT execution_id, version_id, how FROM writes WHERE execution_id IN ({_MINE}) ORDER BY execution_id, version_id
 """

@@ -20,6 +20,7 @@ from mlmagic.records import (
     History,
     Measure,
     Read,
+    ReadHow,
     Reuse,
     Session,
     Sweep,
@@ -91,6 +92,14 @@ class Store:
     def sweeps(self, session_id: str | None = None) -> list[Sweep]:
         """The sweeps of a session's cells that have ended, or all sweeps; newest last."""
         return self._ask(lambda cursor: [_sweep(row) for row in _rows(cursor, queries.SWEEPS, session=session_id)])
+
+    def reads_of(self, execution_id: str) -> dict[str, ReadHow]:
+        """The versions that an execution read, and how."""
+        return self._ask(
+            lambda cursor: {
+                row["version_id"]: row["how"] for row in _rows(cursor, queries.READS_OF, execution=execution_id)
+            }
+        )
 
     def trials(self, sweep_id: str) -> list[Trial]:
         """The trials of a sweep, by number."""

@@ -69,7 +69,6 @@ class Statement:
     line: int
     node: ast.stmt
     text: str
-    source: str
     facts: CellFacts
     swept: list[Swept] = field(default_factory=list)
 
@@ -95,6 +94,11 @@ class Body:
     def swept(self) -> list[Swept]:
         """All calls that ask for a value, in order."""
         return [found for statement in self.statements for found in statement.swept]
+
+    @property
+    def binds(self) -> frozenset[str]:
+        """Variables that running it may bind, itself or through functions that it defines."""
+        return self.facts.binds.union(*(own.stores for own in self.facts.functions.values()))
 
     def parameters(self) -> dict[str, Parameter]:
         """Those whose ranges stand in the text."""
@@ -172,11 +176,10 @@ def _refuse_what_workers_lack(facts: CellFacts, tree: ast.Module) -> None:
 
 
 def _statement(number: int, node: ast.stmt, lines: list[str]) -> Statement:
-    source = "\n".join(lines[node.lineno - 1 : node.end_lineno])
     facts = analyse(ast.unparse(node))
     first = lines[node.lineno - 1].strip()
     text = first if len(first) <= _LONGEST_TEXT else f"{first[:_LONGEST_TEXT]}…"
-    return Statement(number, node.lineno, node, text, source, facts, list(_Naming(lines).find(node)))
+    return Statement(number, node.lineno, node, text, facts, list(_Naming(lines).find(node)))
 
 
 # -- what a swept value is called ------------------------------------------------------------------

@@ -527,7 +527,7 @@ class Search:
     def _tell_sweep(self, status: str) -> None:
         space = {name: parameter.to_dict() for name, parameter in self._parameters.items()}
         seconds = time.monotonic() - self._started
-        self._sweep = replace(self._sweep, status=status, space=space or self._sweep.space, seconds=seconds)
+        self._sweep = replace(self._sweep, status=status, space=space, seconds=seconds)
         self._sinks.swept(self._sweep)
         self._sinks.progress(self._result(live=status == "running"))
 

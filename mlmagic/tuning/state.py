@@ -22,6 +22,7 @@ from mlmagic.cache.serializers import Links, UnstorableError
 from mlmagic.cache.serializers.pickled import PickleSerializer
 from mlmagic.config import is_secret
 
+GONE = "variables deleted"  # among kept values: names that a trial deleted; no variable can be called so
 _maps: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 __all__ = ["UnstorableError", "load", "load_view", "maps", "pack", "pack_what_travels", "storable"]
@@ -105,9 +106,6 @@ class _Drawing:
     def here(self) -> Any:
         """The function of this process."""
         return getattr(importlib.import_module(self.module), self.name)
-
-
-GONE = "variables deleted"  # among kept values: names that a trial deleted; no variable can be called so
 
 
 def storable(namespace: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:

@@ -142,8 +142,7 @@ class TrialRun:
     def _score(self) -> float:
         """The variable of the metric's name where the body binds it, else what was reported last."""
         name = self._task.objective
-        bound = self._body.facts.binds.union(*(own.stores for own in self._body.facts.functions.values()))
-        if name in bound and name in self._namespace:
+        if name in self._body.binds and name in self._namespace:
             value = self._told_by(self._namespace[name])
         elif name in self._last:
             value = self._last[name]

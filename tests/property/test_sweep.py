@@ -5,6 +5,7 @@ A failure prints the smallest case that shows it. The judge is judged, too: wron
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ def test_the_judge_finds_a_statement_that_was_shared_and_should_not(name, tmp_pa
         """As if the statement had been run for all: with the first trial's value, before anything else."""
         lines = bodies.read_body(task["source"]).statements
         first = {1: "a = [0.03]", 2: "a = len(held)", 0: "a = 0.5"}[wrong]
-        text = "\n".join([first, *(line.source for line in lines if line.number != wrong)])
+        text = "\n".join([first, *(ast.unparse(line.node) for line in lines if line.number != wrong)])
         return original(self, slot, file, {**task, "source": text, "left": list(range(len(lines)))})
 
     monkeypatch.setattr(LocalEngine, "launch", launch)

@@ -22,6 +22,7 @@ import time
 import traceback
 import types
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -338,7 +339,7 @@ def _split(channel: Channel, source: str, file: str, out: str, forced: dict[str,
     seen = splitter.recorder.snapshots()
     channel.send(
         {
-            "rows": [_row(row) for row in split.rows],
+            "rows": [asdict(row) for row in split.rows],
             "made": split.made,
             "spoilt": {str(number): why for number, why in spoilt.items()},
             "fingerprints": {name: seen[name].fingerprint for name in {**start, **split.made} if name in seen},
@@ -358,17 +359,6 @@ def _write(namespace: dict[str, Any], names: dict[str, Any], split: plan.Split, 
     stays = state.pack_what_travels({name: values[name] for name in split.made if name in values}, out)
     found = {split.made[name]: f"{name} cannot be sent to workers: {why}" for name, why in stays.items()}
     return found or dict.fromkeys(split.made.values(), reason)
-
-
-def _row(row: plan.Row) -> Message:
-    return {
-        "number": row.number,
-        "line": row.line,
-        "text": row.text,
-        "shared": row.shared,
-        "reason": row.reason,
-        "seconds": row.seconds,
-    }
 
 
 def _probe(channel: Channel, file: str) -> None:
