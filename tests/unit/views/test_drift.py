@@ -14,6 +14,7 @@ from mlmagic.checks.drift.report import ColumnDrift, DriftReport, JointDrift, Me
 from mlmagic.results import OUTPUT_LIMIT, TEXT_LIMIT
 from mlmagic.views.drift import render
 from mlmagic.views.drift_pictures import percent
+from tests.unit.views.drawn import pictures_in
 
 SVG = "{http://www.w3.org/2000/svg}"
 BINS = Shares((0.0, 10.0), (), (0.2, 0.3, 0.5), (0.5, 0.3, 0.2))
@@ -42,11 +43,6 @@ def rows(markup: str) -> list[str]:
     return [plain(row) for row in re.findall(r"<tr>.*?</tr>", markup)]
 
 
-def pictures(markup: str) -> dict[str, ElementTree.Element]:
-    found = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", markup, re.DOTALL)]
-    return {svg.get("aria-label") or "": svg for svg in found}
-
-
 def bars(svg: ElementTree.Element) -> list[str]:
     return [title.text or "" for mark in svg if mark.get("class") == "cur" for title in mark.iter(f"{SVG}title")]
 
@@ -72,7 +68,7 @@ def test_the_headline_says_what_was_compared_and_what_it_came_to() -> None:
 def test_without_drift_it_says_so_and_draws_nothing() -> None:
     markup = page(column("a"), column("b"))
     assert "✓ none of 2 columns drifted" in headline(markup)
-    assert not pictures(markup)
+    assert not pictures_in(markup)
     assert "Columns that moved" not in markup
 
 
@@ -143,7 +139,7 @@ def test_ten_columns_are_in_sight_and_a_hundred_at_hand() -> None:
 
 
 def test_a_column_that_moved_has_a_picture_of_both() -> None:
-    (title, svg), *more = pictures(page(column("age", "drift", because="PSI 0.9"), column("fine"))).items()
+    (title, svg), *more = pictures_in(page(column("age", "drift", because="PSI 0.9"), column("fine"))).items()
     assert (title, more) == ("▲ age", [])
     assert bars(svg) == ["up to 0: 20% → 50%", "0 to 10: 30% → 30%", "above 10: 50% → 20%"]
     assert sum(mark.get("class") == "ref" for mark in svg) == 1
@@ -154,13 +150,13 @@ def test_what_outline_and_filling_mean_is_said() -> None:
 
 
 def test_categories_are_sorted_by_their_share_in_the_reference() -> None:
-    (svg,) = pictures(page(column("weather", "drift", kind="categorical", shares=WORDS))).values()
+    (svg,) = pictures_in(page(column("weather", "drift", kind="categorical", shares=WORDS))).values()
     assert bars(svg) == ["clear: 70% → 50%", "mist: 30% → 40%", "snow: new, 10%"]
 
 
 def test_many_categories_are_drawn_as_the_largest_and_the_others() -> None:
     shares = Shares((), tuple(f"c{n}" for n in range(40)), (0.025,) * 40, (0.61, *(0.01,) * 39))
-    (svg,) = pictures(page(column("many", "drift", shares=shares))).values()
+    (svg,) = pictures_in(page(column("many", "drift", shares=shares))).values()
     assert len(bars(svg)) == 8
     assert bars(svg)[0] == "c0: 2.5% → 61%"
     assert bars(svg)[-1] == "33 others: 83% → 33%"
@@ -168,7 +164,7 @@ def test_many_categories_are_drawn_as_the_largest_and_the_others() -> None:
 
 def test_times_are_written_as_days() -> None:
     shares = Shares((86400.0,), (), (0.5, 0.5), (0.1, 0.9))
-    (svg,) = pictures(page(column("when", "drift", kind="datetime", shares=shares))).values()
+    (svg,) = pictures_in(page(column("when", "drift", kind="datetime", shares=shares))).values()
     assert bars(svg)[0] == "up to 1970-01-02: 50% → 10%"
 
 
@@ -185,18 +181,18 @@ def test_times_are_written_as_days() -> None:
     ids=["one bin", "one category", "no rows", "far edges", "nothing", "200 bins"],
 )
 def test_odd_shares_are_drawn(shares: Shares) -> None:
-    for svg in pictures(page(column("a", "drift", shares=shares))).values():
+    for svg in pictures_in(page(column("a", "drift", shares=shares))).values():
         assert not re.search(r"nan|inf", ElementTree.tostring(svg, encoding="unicode"))
 
 
 def test_at_most_twelve_are_drawn_and_it_says_of_how_many() -> None:
     markup = page(*(column(f"c{number}", "drift") for number in range(40)))
-    assert len(pictures(markup)) == 12
+    assert len(pictures_in(markup)) == 12
     assert "Columns that moved, 12 of 40" in markup
 
 
 def test_a_column_that_moved_without_shares_has_no_picture() -> None:
-    assert not pictures(page(column("a", "drift", shares=None)))
+    assert not pictures_in(page(column("a", "drift", shares=None)))
 
 
 # All together ------------------------------------------------------------------------------------------------
@@ -208,7 +204,7 @@ def test_the_classifier_tells_how_well_by_what_and_which_rows() -> None:
     markup = page(column("a"), joint=joint)
     assert "All columns together: ▲ drift" in plain(markup)
     assert "an AUC of 0.713; 0.5 is by chance" in markup
-    assert bars(pictures(markup)["Told apart by"]) == ["age: 60%", "hours: 5%"]
+    assert bars(pictures_in(markup)["Told apart by"]) == ["age: 60%", "hours: 5%"]
     assert "Current rows least like the reference, by number: 2048, 17" in markup
     assert "Not used, for they differ anyway: id" in markup
 
@@ -229,7 +225,7 @@ def test_any_name_is_text(name: str) -> None:
     joint = JointDrift(Measured("domain_classifier", 0.9, note=name), "drift", ((name, 1.0),), (), (name,))
     told = {"because": name, "kind": name, "shares": shares}
     markup = render(DriftReport(name, name, 1, 1, (column(name, "drift", **told),), joint, notes=(name,)))["text/html"]
-    assert pictures(markup)
+    assert pictures_in(markup)
     assert '<b>&"' not in markup
     assert '&"' not in markup
     assert "\x1b" not in markup

@@ -16,6 +16,7 @@ import mlmagic.views  # noqa: F401  (registers the renderers)
 from mlmagic.insight.evaluation import evaluate
 from mlmagic.results import OUTPUT_LIMIT, Result
 from mlmagic.views import html
+from tests.unit.views.drawn import html_of, marks, pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -41,19 +42,6 @@ def numbers() -> Result:
     tree = DecisionTreeRegressor(random_state=0).fit(X[::2], y[::2])
     line = LinearRegression().fit(X[::2], y[::2])
     return evaluate(tree, X[1::2], y[1::2], train=(X[::2], y[::2]), baseline=line)
-
-
-def html_of(shown: Result) -> str:
-    return shown._repr_mimebundle_()["text/html"]
-
-
-def pictures(shown: Result) -> dict[str, ElementTree.Element]:
-    found = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", html_of(shown), re.DOTALL)]
-    return {svg.get("aria-label") or "": svg for svg in found}
-
-
-def marks(svg: ElementTree.Element, face: str) -> list[ElementTree.Element]:
-    return [node for node in svg.iter() if node.get("class") == face]
 
 
 def plain(markup: str) -> str:

@@ -11,10 +11,11 @@ import pytest
 
 import mlmagic.views  # noqa: F401  (registers the renderers)
 from mlmagic.records import Measure, Sweep, Trial
-from mlmagic.results import OUTPUT_LIMIT, Result
+from mlmagic.results import OUTPUT_LIMIT
 from mlmagic.tuning.outcome import SweepList, SweepPlan, SweepResult
 from mlmagic.tuning.space import Parameter, choice_parameter, float_parameter, int_parameter
 from mlmagic.views import html
+from tests.unit.views.drawn import html_of, marks, pictures
 
 SVG = "{http://www.w3.org/2000/svg}"
 LR = float_parameter("lr", 1e-4, 1e-1, log=True)
@@ -50,19 +51,6 @@ FOUR = (
 def result(trials: tuple[Trial, ...] = FOUR, **told: Any) -> SweepResult:
     reports, live = told.pop("reports", ()), told.pop("live", False)
     return SweepResult(sweep(*told.pop("space", (LR, DEPTH, KERNEL)), **told), trials, tuple(reports), live)
-
-
-def html_of(shown: Result) -> str:
-    return shown._repr_mimebundle_()["text/html"]
-
-
-def pictures(shown: Result) -> dict[str, ElementTree.Element]:
-    found = [ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", html_of(shown), re.DOTALL)]
-    return {svg.get("aria-label") or "": svg for svg in found}
-
-
-def marks(svg: ElementTree.Element, face: str) -> list[ElementTree.Element]:
-    return [node for node in svg.iter() if node.get("class") == face]
 
 
 def points(node: ElementTree.Element) -> list[list[float]]:
