@@ -220,6 +220,11 @@ class Walk:
             if quiet:
                 self.quiet.add(id(obj))
 
+    def held(self, obj: object) -> None:
+        """The object is told like its equals, and still is one that several may hold: `is` tells them apart."""
+        self.changeable(obj)
+        self._kept.append(obj)
+
     def remember(self, obj: object) -> None:
         """Tell the object once; further references to it are told as such."""
         self._seen[id(obj)] = len(self._seen)

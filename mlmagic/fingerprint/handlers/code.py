@@ -130,7 +130,8 @@ def write_code(obj: types.CodeType, walk: Walk) -> None:
 
 @handles(types.MethodType, value=True)
 def write_method(obj: types.MethodType, walk: Walk) -> None:
-    """Made anew at each access, so only what it binds has an identity."""
+    """Made anew at each access, so equal ones are told alike; a variable that holds one may be held by others, too."""
+    walk.held(obj)
     walk.token("method")
     walk.children([obj.__func__, *_bound_to(obj.__self__, walk)])
 
@@ -139,6 +140,8 @@ def write_method(obj: types.MethodType, walk: Walk) -> None:
 def write_builtin(obj: types.BuiltinFunctionType, walk: Walk) -> None:
     owner = obj.__self__
     bound = [] if owner is None or issubclass(type(owner), types.ModuleType) else [owner]
+    if bound:
+        walk.held(obj)
     walk.token("builtin", obj.__module__, obj.__name__, len(bound))
     walk.children([part for owner in bound for part in _bound_to(owner, walk)])
 

@@ -135,6 +135,17 @@ def test_a_part_of_another_variable_is_the_living_part(book: Notebook) -> None:
     assert other.namespace["first"] is other.namespace["rows"][0]
 
 
+def test_a_bound_method_that_another_variable_holds_is_that_one(book: Notebook) -> None:
+    code = "again = [add]\nother, _ = add, 1"
+    rows: list[int] = []
+    book.namespace.update(rows=rows, add=rows.append)
+    book.keep(code, "add", "rows")
+    rows = []
+    other = later(book, rows=rows, add=rows.append)
+    assert other.restore(code, "add", "rows")
+    assert other.namespace["other"] is other.namespace["again"][0] is other.namespace["add"]
+
+
 def test_a_change_in_place_happens_in_place(book: Notebook) -> None:
     book.namespace["rows"] = [1]
     book.keep("rows.append(2)", "rows", hows={"rows": "mutate"})
