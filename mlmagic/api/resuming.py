@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mlmagic.cache.signing import user_key
 from mlmagic.config import key_path
 from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.records import Measure, Sweep, Trial, new_id
 from mlmagic.session import Session
 from mlmagic.session.project import Project
+from mlmagic.signing import user_key
 from mlmagic.tuning.body import Body
 from mlmagic.tuning.space import Parameter
 from mlmagic.tuning.vault import Vault

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mlmagic.cache.signing import holds, sign
 from mlmagic.capture import Evidence
 from mlmagic.capture.environment import HASH_SEED
+from mlmagic.signing import holds, sign
 
 FORMAT = 1  # raised whenever an older trace could be misunderstood; such are passed over
 NEWEST = 20  # traces of one cell's code that a lookup considers

@@ -17,7 +17,6 @@ from typing import Any
 from mlmagic.cache import Cache, Finished, Found, Prepared, Trace
 from mlmagic.cache.details import details
 from mlmagic.cache.keeping import Earlier
-from mlmagic.cache.signing import user_key
 from mlmagic.capture import Evidence, Outcome, randomness
 from mlmagic.config import key_path
 from mlmagic.errors import StoreError
@@ -26,6 +25,7 @@ from mlmagic.records import Observation, Reuse
 from mlmagic.session.outputs import Outputs
 from mlmagic.session.project import Project
 from mlmagic.session.session import Session
+from mlmagic.signing import user_key
 
 MODES = ("auto", "on", "off", "verify")
 REFUSED = "its own --no-reuse"

@@ -14,7 +14,7 @@ else:
     _LOCKS = True
 
 from mlmagic.cache.artifacts import ArtifactError, ArtifactStore
-from mlmagic.cache.signing import holds, sign
+from mlmagic.signing import holds, sign
 
 
 class Vault:

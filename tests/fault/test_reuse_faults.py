@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from mlmagic.cache.artifacts import ArtifactStore
-from mlmagic.cache.signing import sign
+from mlmagic.signing import sign
 from tests.kernel.kernels import Kernel, Reply, Rows
 
 IMPORTS = "import os\nimport numpy as np\nimport pandas as pd"

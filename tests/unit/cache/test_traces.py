@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlmagic.cache.signing import sign
 from mlmagic.cache.traces import NEWEST, Group, Shelf, decode, encode
+from mlmagic.signing import sign
 from tests.unit.cache.made import trace
 
 KEY = b"k" * 32

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mlmagic.cache.signing import holds, sign, user_key
 from mlmagic.errors import StoreError
+from mlmagic.signing import holds, sign, user_key
 
 no_modes = pytest.mark.skipif(os.name == "nt", reason="file modes mean nothing here")
 
@@ -63,7 +63,7 @@ def test_a_home_that_cannot_be_written_raises_an_os_error(tmp_path: Path) -> Non
 def test_kernels_that_start_together_end_with_the_same_key(tmp_path: Path) -> None:
     code = """
 import sys, pathlib
-from mlmagic.cache.signing import user_key
+from mlmagic.signing import user_key
 print("ready", flush=True)
 sys.stdin.read(1)
 print(user_key(pathlib.Path(sys.argv[1])).hex())
