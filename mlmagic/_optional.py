@@ -17,6 +17,15 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "optuna": ("sweep", "sweeping hyperparameters"),
     "scipy": ("check", "p-values"),
     "threadpoolctl": ("check", "the joint drift test"),
+    "onnx": ("serve", "reading an exported model"),
+    "onnxruntime": ("serve", "running an exported model"),
+    "httptools": ("serve", "serving a bundle"),
+    "orjson": ("serve", "serving a bundle"),
+    "uvloop": ("serve", "serving a bundle"),
+    "skl2onnx": ("export", "exporting scikit-learn models"),
+    "onnxmltools": ("export", "exporting xgboost and lightgbm models"),
+    "onnxscript": ("export-torch", "exporting torch modules"),
+    "pyarrow": ("score", "scoring files"),
     "sklearn": ("check", "evaluating models and the joint drift test"),
 }
 

@@ -397,6 +397,83 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Bundle:
+    """A model that left the notebook, as a folder.
+
+    Attributes
+    ----------
+    path : str
+        The folder of this version.
+    model : str
+        As the user named it.
+    model_version : str or None
+        Version of the variable that was exported.
+    parity : mapping
+        How close its answers are to the model's; see `mlmagic.bundles.parity`.
+    version : str
+        The first twelve letters of the hash of what it answers with.
+    """
+
+    bundle_id: str
+    name: str
+    path: str
+    model_version: str | None
+    created_at: float  # seconds since the epoch, UTC
+    parity: Mapping[str, Any]
+    model: str = ""
+    version: str = ""
+    execution_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server of a bundle, from its start to its end.
+
+    Attributes
+    ----------
+    session_id : str or None
+        The kernel that started it; ``None``: the command line.
+    """
+
+    endpoint_id: str
+    bundle_id: str
+    url: str
+    started_at: float  # seconds since the epoch, UTC
+    ended_at: float | None = None
+    name: str = ""
+    pid: int | None = None
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One scored row.
+
+    Attributes
+    ----------
+    row : int
+        Within its request, from 0.
+    inputs, outputs : mapping
+        Column -> value; output -> value.
+    seconds : float
+        What scoring its batch took.
+    feedback : str or None
+        What turned out to be true, once somebody told.
+    """
+
+    endpoint_id: str
+    bundle_id: str
+    request_id: str
+    row: int
+    at: float  # seconds since the epoch, UTC
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    seconds: float
+    batch_size: int
+    feedback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """Rows of one or more sessions, as the graph room walks them. Order: by id, hence by time."""
 

@@ -77,7 +77,7 @@ def ask(model: Any, X: Any, y: Any, names: Names, like: Answers | None = None) -
     _is_a_model(model, names)
     truth = _target(y, names)
     _same_length(X, truth, names)
-    raw = _array(_called(getattr(model, "predict", model), X, len(truth), names))
+    raw = _checked(_called(getattr(model, "predict", model), X, len(truth), names), f"the answer of {names.model}")
     _one_for_each_row(raw, len(truth), names)
     kind = _kind_of(model, truth, raw) if like is None else ("regression" if like.kind == "regression" else "classes")
     if kind == "regression":
@@ -99,12 +99,20 @@ def _is_a_model(model: Any, names: Names) -> None:
 
 def array_of(values: Any, what: str) -> NDArray[Any]:
     """One value for each row, shape (rows,), from a list, an array or a column of any library."""
-    found = _array(values)
+    found = _checked(values, what)
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.ndim != 1:
         raise MisuseError(f"{what} must hold one value for each row; its shape is {found.shape}")
     return found
+
+
+def _checked(values: Any, what: str) -> NDArray[Any]:
+    """The values as an array."""
+    try:
+        return _array(values)
+    except ValueError:  # lists of different lengths
+        raise MisuseError(f"{what} must hold one value for each row, not lists of different lengths") from None
 
 
 def _array(values: Any) -> NDArray[Any]:
@@ -130,14 +138,17 @@ def _target(y: Any, names: Names) -> NDArray[Any]:
     return truth
 
 
-def row_count(X: Any) -> int:  # noqa: N803
+def row_count(X: Any, names: Names) -> int:  # noqa: N803
     """How many rows X has, in whatever library it lives."""
     shape = getattr(X, "shape", None)
-    return int(shape[0]) if shape else len(X)
+    try:
+        return int(shape[0]) if shape else len(X)
+    except TypeError:
+        raise MisuseError(f"{names.data} is no table of rows but a {type(X).__qualname__}") from None
 
 
 def _same_length(X: Any, truth: NDArray[Any], names: Names) -> None:  # noqa: N803
-    rows = row_count(X)
+    rows = row_count(X, names)
     if rows != len(truth):
         raise MisuseError(
             f"{names.data} has {rows:,} rows and {names.target} {len(truth):,} values: they must be equal"
@@ -170,12 +181,14 @@ def _one_for_each_row(raw: NDArray[Any], rows: int, names: Names) -> None:
 
 
 def _all_finite(values: NDArray[Any], what: str, names: Names) -> None:
-    bad = ~np.isfinite(values)
+    _none_bad(~np.isfinite(values), "NaN or infinite", what, names)
+
+
+def _none_bad(bad: NDArray[np.bool_], how: str, what: str, names: Names) -> None:
     rows = bad if bad.ndim == 1 else bad.any(axis=1)
     if rows.any():
         raise MisuseError(
-            f"{rows.sum():,} of {len(rows):,} {what} of {names.model} are NaN or infinite, "
-            f"the first in row {rows.argmax()}"
+            f"{rows.sum():,} of {len(rows):,} {what} of {names.model} are {how}, the first in row {rows.argmax()}"
         )
 
 
@@ -305,6 +318,7 @@ def _encode_answers(raw: NDArray[Any], known: Sequence[Any], names: Names) -> ND
     if told.dtype.kind == "f":
         _all_finite(told, "predictions", names)
     codes, found = _codes(told)
+    _none_bad(codes < 0, "missing", "predictions", names)  # None among texts: no class, though -1 would find the last
     places = {label: place for place, label in enumerate(known)}
     for value in found:
         if value not in places:
@@ -328,13 +342,22 @@ def _scored(model: Any, X: Any, answers: Answers, names: Names) -> Answers:  # n
     for method, take in (("predict_proba", _with_chances), ("decision_function", _with_decisions)):
         question = getattr(model, method, None)
         if question is not None:
-            given = _array(_called(question, X, len(answers), names))
-            _one_for_each_row(given, len(answers), names)
-            _all_finite(given, "probabilities" if method == "predict_proba" else "scores", names)
+            given = _rates(method, _called(question, X, len(answers), names), len(answers), names)
             return take(answers, given, model, names)
     return replace(
         answers, notes=("no predict_proba and no decision_function: nothing that ranks or judges probabilities",)
     )
+
+
+def _rates(method: str, answer: Any, rows: int, names: Names) -> NDArray[Any]:
+    """What a method says of each row and class, finite numbers."""
+    given = _checked(answer, f"{method} of {names.model}")
+    _one_for_each_row(given, rows, names)
+    numbers = _as_numbers(given)
+    if numbers is None:
+        raise MisuseError(f"{method} of {names.model} gives {_examples(given)}: no numbers")
+    _all_finite(numbers, "probabilities" if method == "predict_proba" else "scores", names)
+    return given if given.dtype.kind == "f" else numbers
 
 
 def _with_chances(answers: Answers, given: NDArray[Any], model: Any, names: Names) -> Answers:
@@ -377,7 +400,11 @@ def _from_a_function(truth: NDArray[Any], raw: NDArray[Any], names: Names, like:
         _all_finite(numbers, "predictions", names)
         if len(labels) == 2 and _in_unit(numbers) and (numbers != np.round(numbers)).any():
             return _from_a_column(truth, numbers, labels)
-    known = labels if like is not None else _ordered([*labels, *(v for v in _codes(told)[1] if v not in labels)])
+    answered = _codes(told)[1]
+    others = [value for value in answered if value not in labels]
+    if others and len(others) == len(answered):  # numbers beside texts, or no classes at all
+        raise MisuseError(f"{names.model} answers with {_examples(told)}; {names.target} holds {_listed(labels)}")
+    known = labels if like is not None else _ordered([*labels, *others])
     codes = _encode(truth, known, names)
     kind: Kind = "binary" if len(known) == 2 else "multiclass"
     note = "the model answers with labels: nothing that ranks or judges probabilities"

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlmagic.errors import MisuseError, UnknownNameError
-from mlmagic.insight.asking import array_of, plain
+from mlmagic.insight.asking import array_of
 from mlmagic.insight.shapes import Names
+from mlmagic.tables import table_of
 
 MOST_GROUPS = 30
 MANY = 20  # numbers of more values than this are grouped by quartile
@@ -49,32 +50,35 @@ def grouping_of(X: Any, by: Any, rows: int, names: Names) -> Grouping:  # noqa: 
 
 
 def _column(X: Any, by: Any, names: Names) -> tuple[NDArray[Any], str]:  # noqa: N803
-    if not isinstance(by, (str, int)):
+    if not isinstance(by, (str, int, np.integer)):
         name = getattr(by, "name", None)
         return array_of(by, "the groups"), str(name) if isinstance(name, str) and name else "group"
     known = getattr(X, "column_names", getattr(X, "columns", None))  # Arrow; pandas and polars
-    if known is None:
+    if known is None or not hasattr(X, "__array__"):  # a DuckDB relation could give its rows in another order
         raise MisuseError(f"{names.data} is a {type(X).__name__} without named columns: give the groups as an array")
-    if by not in list(known):
+    same = next((column for column in known if column == by), None)
+    found = same if same is not None else next((column for column in known if str(column) == str(by)), None)
+    if found is None:
         raise UnknownNameError.among(f"column of {names.data}", str(by), map(str, known))
-    return array_of(X[by], f"column {by!r}"), str(by)
+    return array_of(X[found], f"column {str(by)!r}"), str(by)
 
 
 def _labelled(values: NDArray[Any], name: str) -> tuple[list[str], NDArray[np.int64], tuple[str, ...]]:
     """Labels and each row's place among them; nulls are a group of their own."""
-    import pandas as pd
-
-    if values.dtype.kind in "iuf" and len(np.unique(values[~np.isnan(values)])) > MANY:
-        return _quartiles(values.astype(np.float64), name)
-    codes, found = pd.factorize(values, use_na_sentinel=True)
-    labels = [str(plain(value)) for value in np.asarray(found)]
+    table = table_of({name: values})
+    if table.column(name).kind == "numeric":
+        numbers = table.numbers(name)
+        if len(np.unique(numbers[~np.isnan(numbers)])) > MANY:
+            return _quartiles(numbers, name)
+    codes, labels = table.labels(name)
     return [*labels, MISSING], np.where(codes < 0, len(labels), codes), ()
 
 
 def _quartiles(values: NDArray[np.float64], name: str) -> tuple[list[str], NDArray[np.int64], tuple[str, ...]]:
     """Four groups of about equal size, upper ends included."""
     known = values[~np.isnan(values)]
-    ends = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1]))
+    how = "linear" if np.isfinite(known).all() else "inverted_cdf"  # between a number and infinity there is nothing
+    ends = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1], method=how))
     codes = np.clip(np.searchsorted(ends, values, side="left") - 1, 0, max(len(ends) - 2, 0))
     labels = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(ends)]
     note = f"{name} holds many numbers: its rows are grouped by quartile, upper ends included"

@@ -1,0 +1,74 @@
+"""What an endpoint is started with: plain values, handed to the server's process as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a bundle is served.
+
+    Attributes
+    ----------
+    bundle : str
+        Folder of the bundle, absolute.
+    endpoint_id : str
+    host : str
+        Address to listen on; anything but loopback needs a `token`.
+    port : int
+        0: any that is free.
+    token : str or None
+        What `Authorization: Bearer …` has to hold; ``None``: nobody is asked.
+    hosts : tuple of str
+        Names besides the address itself under which requests may come (the `Host` header).
+    trust : bool
+        Run the bundle's rules although the user's key did not sign it.
+    slo_ms : float
+        Time within which a batch is to be answered: caps its size by the bundle's batch-time curve.
+    deadline_ms : float
+        Time after which a waiting request is given up (504).
+    queue_rows : int
+        Rows that may wait; beyond, requests are refused (503).
+    body_bytes, rows : int
+        Largest body; most rows of one request (413).
+    connections : int
+        Most open at one time.
+    journals : str or None
+        Folder of journals; ``None``: nothing is logged.
+    log_rows : int
+        Most rows a second that are logged and watched; of more, the first of each tenth of a second.
+    threads : int
+        Of one call of the model.
+    """
+
+    bundle: str
+    endpoint_id: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    trust: bool = False
+    slo_ms: float = 20.0
+    deadline_ms: float = 10_000.0
+    queue_rows: int = 100_000
+    body_bytes: int = 32 << 20
+    rows: int = 100_000
+    connections: int = 4_096
+    journals: str | None = None
+    log_rows: int = 2_000
+    threads: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Options:
+        known = {field.name for field in fields(cls)}
+        return cls(
+            **{name: tuple(value) if name == "hosts" else value for name, value in plain.items() if name in known}
+        )
