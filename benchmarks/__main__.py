@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import assertions, cells, drift, hashing, reuse, sweeps, tour
+from benchmarks import assertions, cells, drift, hashing, reuse, serving, sweeps, tour
 from benchmarks.peers import ipyflow
 from benchmarks.table import Row, machine, markdown
 
@@ -20,6 +20,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "sweeps": sweeps.measure,
     "assertions": assertions.measure,
     "drift": drift.measure,
+    "serving": serving.measure,
 }
 
 

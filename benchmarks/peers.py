@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,23 +31,35 @@ class Peer:
 
 def ipyflow() -> Peer:
     """ipyflow, the reactive kernel that tracks symbols: the nearest peer there is."""
-    home = _HOME / "ipyflow"
-    python = home / "bin" / "python"
-    trouble = "" if _works(python) else _install(home, python)
-    if not _works(python):
+    packages = ["ipyflow-core", "ipykernel", "numpy", "pandas"]
+    python, trouble = installed("ipyflow", packages, "import ipyflow, ipykernel, pandas")
+    if python is None:
         return Peer("ipyflow", "ipyflow", None, f"ipyflow did not install: {trouble[:60]}")
-    return Peer("ipyflow", "ipyflow", str(python))
+    return Peer("ipyflow", "ipyflow", python)
 
 
-def _works(python: Path) -> bool:
-    command = [str(python), "-c", "import ipyflow, ipykernel, pandas"]
-    return python.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0
+def installed(name: str, packages: Sequence[str], probe: str) -> tuple[str | None, str]:
+    """The interpreter of an environment of a peer's own, made where there is none; else ``None`` and the reason.
+
+    Parameters
+    ----------
+    probe : str
+        Python that succeeds where everything is there.
+    """
+    home = _HOME / name
+    python = home / "bin" / "python"
+    trouble = "" if _works(python, probe) else _install(name, home, packages)
+    return (str(python), "") if _works(python, probe) else (None, trouble)
 
 
-def _install(home: Path, python: Path) -> str:
+def _works(python: Path, probe: str) -> bool:
+    return python.exists() and subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0
+
+
+def _install(name: str, home: Path, packages: Sequence[str]) -> str:
     """What pip said last, where it failed."""
-    print("installing ipyflow beside us …", file=sys.stderr, flush=True)
+    print(f"installing {name} beside us …", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    command = [str(python), "-m", "pip", "install", "-q", "ipyflow-core", "ipykernel", "numpy", "pandas"]
+    command = [str(home / "bin" / "python"), "-m", "pip", "install", "-q", *packages]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stderr.strip().splitlines() or [""])[-1]
