@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from mlmagic.session import Session, active
@@ -24,8 +26,10 @@ def subject(value: Any, spelled: str | None = None) -> Subject:
         spelled = _variable(session, value) if session is not None else None
     if spelled is None:
         return Subject(f"a {type(value).__qualname__}")
-    root = _root(spelled)
-    return Subject(spelled, session.recorder.version_of(root) if session is not None and root is not None else None)
+    root = spelled if spelled.isidentifier() else None if isinstance(value, os.PathLike) else _root(spelled)
+    if session is None or root is None or isinstance(session.namespace.get(root), ModuleType):
+        return Subject(spelled)
+    return Subject(spelled, session.recorder.version_of(root))
 
 
 def _variable(session: Session, value: Any) -> str | None:
@@ -35,12 +39,14 @@ def _variable(session: Session, value: Any) -> str | None:
 
 
 def _root(spelled: str) -> str | None:
-    """`X_test` of ``X_test[columns]``."""
+    """`X_test` of ``X_test[columns]`` and ``X_test.head()``; nothing of ``halved(X_test)``, which may read anything."""
     try:
         tree = ast.parse(spelled.strip(), mode="eval")
     except SyntaxError:
         return None
     node: ast.AST = tree.body
     while isinstance(node, (ast.Subscript, ast.Attribute, ast.Call)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return None
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None

@@ -32,6 +32,7 @@ __all__ = ["assertion", "assertions", "check_definition", "define"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 WHAT = ("list", "run", "show", "worst", "label")
+_LONGEST = 1e6  # seconds: alarms know no longer ones
 _WORST = 10  # rows of each rule that are written down
 _NO_RULES = "no assertions yet: put %%assertion NAME on top of a cell with a function of inputs and outputs"
 
@@ -204,6 +205,8 @@ def assertions(
         raise MisuseError(f"{action} takes no model and no data; only run does")
     if count < 1:
         raise MisuseError(f"a number of rows from 1 on is expected, not {count}")
+    if seed < 0:
+        raise MisuseError(f"a seed is a whole number from 0 on, not {seed}")
     with open_store() as store:
         verdicts = _verdicts(store, _known(store, name))
     if action == "list":
@@ -296,6 +299,8 @@ def _run(
 ) -> CheckReport:
     if model is None or data is None:
         raise MisuseError("run takes a model and its data: %assertions run model X_test")
+    if not 0 < timeout <= _LONGEST:
+        raise MisuseError(f"a timeout takes a number of seconds above 0, at most {_LONGEST:,.0f}, not {timeout:g}")
     about = subject(model, spelled.get("model")), subject(data, spelled.get("data"))
     variable = _variable(session, model, about[0])
     rules, left_out = _chosen(session, variable, about[0].name, name)

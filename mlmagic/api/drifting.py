@@ -73,6 +73,7 @@ def drift(
     MisuseError, UnknownNameError
         The two cannot be compared; one line.
     """
+    columns, methods = _names(columns), _names(methods)
     names = spelled or {}
     about = subject(reference, names.get("reference")), subject(current, names.get("current"))
     session = active()
@@ -90,6 +91,11 @@ def drift(
     if session is not None:
         session.drifted(_rows(found, about, session.recorder.execution_id))
     return found
+
+
+def _names(given: Any) -> list[str] | None:
+    """Names as text, as tables have them; a single one is a list of one."""
+    return None if given is None else [given] if isinstance(given, str) else [str(name) for name in given]
 
 
 def _as_profile(reference: Any, seed: int) -> Profile:

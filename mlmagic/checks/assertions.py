@@ -195,14 +195,26 @@ def run(rule: Rule, inputs: Any, outputs: Any, *, timeout: float = TIMEOUT) -> C
 
 
 def copied(inputs: Any) -> Any:
-    """The same frame for a rule to do with as it likes; lists and dicts in its cells are copied, too."""
+    """The same frame for a rule to do with as it likes; lists and dicts in its cells are copied, too.
+
+    What cannot be copied (locks, generators, files) is shared.
+    """
     import pandas as pd
 
     made = inputs.copy(deep=True)
     for place, kind in enumerate(made.dtypes):
         if kind.name == "object" and pd.api.types.infer_dtype(made.iloc[:, place], skipna=True) not in _FLAT:
-            made.isetitem(place, made.iloc[:, place].map(copy.deepcopy))
+            cells = made.iloc[:, place]
+            deep = np.fromiter(map(_deep, cells), dtype=object, count=len(cells))
+            made.isetitem(place, pd.Series(deep, cells.index, dtype=object))  # `map` would make floats of 1 and None
     return made
+
+
+def _deep(value: Any) -> Any:
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # whatever a class of the user's has to say of copies
+        return value
 
 
 def _in_one_line(error: BaseException, rule: Rule) -> str:

@@ -45,19 +45,23 @@ def limited(function: Callable[[], T], seconds: float) -> T:
 
 
 def _by_alarm(function: Callable[[], T], seconds: float) -> T:
-    over = False
+    running = False
 
     def ring(signum: int, frame: FrameType | None) -> None:
-        if not over:
+        if running:
             raise TooLongError
 
-    began = time.monotonic()
+    began, pending = time.monotonic(), (0.0, 0.0)
     earlier = signal.signal(signal.SIGALRM, ring)
-    pending = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
     try:
-        return function()
-    finally:
-        over = True
+        try:
+            pending = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+            running = True
+            return function()
+        finally:
+            running = False
+    finally:  # also where it rang just now, on the way out: an alarm left on would ring in the user's own code
+        running = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL if earlier is None else earlier)
         if pending[0]:  # somebody else's alarm: it rings when it would have, or at once

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
+from mlmagic.checks.ways_out import is_within, leads_out, ways_out
 from mlmagic.config import is_secret
 from mlmagic.errors import MisuseError
 
@@ -28,7 +29,10 @@ MODULES = ("math", "numpy", "pandas", "re", "datetime", "statistics", "json", "c
 
 _LARGEST = 100_000  # characters of all constants as JSON: they are written down with every definition
 # What would bring in more than the rule's own record says.
-_REACHING_OUT = frozenset("__import__ breakpoint compile eval exec exit globals input open quit".split())
+_REACHING_OUT = frozenset(
+    "__import__ breakpoint compile delattr eval exec exit getattr globals help input locals open quit setattr "
+    "vars".split()
+)
 _LOADS = frozenset({"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS"})
 # Annotations are never evaluated, so a rule needs nothing for their sake.
 _FLAGS = __future__.annotations.compiler_flag
@@ -145,6 +149,7 @@ def needs(text: Text, available: Mapping[str, Any]) -> Needs:
     constants: dict[str, Any] = {}
     obstacles = [f"it is decorated by {decorator}" for decorator in text.decorators]
     obstacles += _written_and_imported(_compiled(text.source, "<rule>"))
+    obstacles += ways_out(_parsed(text.source))
     for name in sorted(free_names(text.source)):
         if name in available:
             _take(name, available[name], imports, constants, obstacles)
@@ -179,15 +184,25 @@ def _import_of(name: str, value: Any) -> str | None:
     if type(value) in (FunctionType, BuiltinFunctionType) or issubclass(type(value), type):
         homes = [str(getattr(value, "__module__", None) or "")]
     else:
-        homes = ["numpy"] if type(value).__module__ == "numpy" and type(value).__name__ == "ufunc" else []
+        homes = _homes_in_numpy(value)
     inner = str(getattr(value, "__name__", "")) if homes else ""
-    if not any(_may_travel(home) and getattr(sys.modules.get(home), inner, None) is value for home in homes):
+    if leads_out(inner) or not any(
+        _may_travel(home) and getattr(sys.modules.get(home), inner, None) is value for home in homes
+    ):
         return None
     return f"from {homes[0]} import {inner}" + ("" if inner == name else f" as {name}")
 
 
+def _homes_in_numpy(value: Any) -> list[str]:
+    """NumPy's functions are of types of its own: `numpy.sqrt` a ufunc, `numpy.where` one that asks its arguments."""
+    if type(value).__module__ != "numpy":
+        return []
+    kinds = {"ufunc": "numpy", "_ArrayFunctionDispatcher": str(getattr(value, "__module__", ""))}
+    return [home for kind, home in kinds.items() if type(value).__name__ == kind]
+
+
 def _may_travel(module: str) -> bool:
-    return module.partition(".")[0] in MODULES
+    return is_within(module, MODULES)
 
 
 def _is_plain(value: Any) -> bool:
@@ -204,6 +219,8 @@ def _why_not(name: str, value: Any) -> str:
     kind = type(value)
     if kind is ModuleType:
         return f"it uses {value.__name__}; of modules only {', '.join(MODULES)} travel"
+    if callable(value) and leads_out(inner := str(getattr(value, "__name__", ""))):
+        return f"it reaches for {inner}, which no rule that travels may"
     if kind is FunctionType:
         return f"it calls {name}, a function of the notebook"
     if issubclass(kind, type):
@@ -267,7 +284,7 @@ def _checked_import(statement: str) -> CodeType:
     match tree.body:
         case [ast.Import(names=names)] if all(_may_travel(alias.name) for alias in names):
             pass
-        case [ast.ImportFrom(module=str(module), level=0)] if _may_travel(module):
+        case [ast.ImportFrom(module=str(module), level=0)] if _may_travel(module) and not [*ways_out(tree)]:
             pass
         case _:
             raise MisuseError(f"a rule may not {statement!r}; of modules only {', '.join(MODULES)} travel")

@@ -22,6 +22,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -189,6 +190,8 @@ class Profile:
         """
         if not table.rows:
             raise MisuseError("the reference has no rows, so there is nothing to compare with")
+        if seed < 0:
+            raise MisuseError(f"a seed is a whole number from 0 on, not {seed}")
         keep = _share_of(4 * _KEPT_CELLS, len(table.columns), KEPT_VALUES)
         positions = drawn(table.rows, _share_of(_KEPT_CELLS, len(table.columns), KEPT_ROWS), seed)
         columns, sample = _looked_at(table, table.columns, {}, keep, seed, positions, lambda column: column)
@@ -224,14 +227,23 @@ class Profile:
         return found, Rows(tuple(names), sample, positions)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it to a file, in one step: a reader finds the old file or the new one."""
+        """Write it to a file, in one step: a reader finds the old file or the new one.
+
+        Raises
+        ------
+        MisuseError
+            It cannot be written there.
+        """
         target = Path(path)
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
             partial.write_bytes(_as_bytes(self))
             os.replace(partial, target)
+        except OSError as error:
+            raise MisuseError(f"cannot write the profile {os.fspath(path)}: {error.strerror or error}") from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Profile:
@@ -248,10 +260,17 @@ class Profile:
             raise MisuseError(f"cannot read the profile {os.fspath(path)}: {error.strerror or error}") from error
 
 
-def fits(reference: Remembered, current: Column) -> bool:
-    """Whether a column can be compared with what is remembered: both numbers, both times, both categories."""
+def fits(reference: Remembered, current: Table) -> bool:
+    """Whether a column of now can be compared with what is remembered: both numbers, both times, both categories.
+
+    A column without values fits any other: what kind it is depends on the library alone, and its nulls count.
+    """
     alike = {"numeric": ("numeric", "boolean"), "boolean": ("numeric", "boolean")}
-    return current.kind in alike.get(reference.kind, (reference.kind,))
+    column = current.column(reference.name)
+    if column.kind in alike.get(reference.kind, (reference.kind,)) or not reference.present:
+        return True
+    raw = _read(current, column)
+    return bool((raw[0] < 0).all() if isinstance(raw, tuple) else np.isnan(raw).all())
 
 
 # -- looking at a table ----------------------------------------------------------------------------
@@ -307,6 +326,7 @@ def _look(
     column: Column, raw: _Raw, like: Remembered | None, keep: int, seed: int, positions: Counts
 ) -> tuple[Remembered, NDArray[np.float32]]:
     kind = like.kind if like is not None else column.kind
+    raw = raw if like is None else _in_kind(raw, like)
     if isinstance(raw, tuple):
         return _categories(column.name, kind, *raw, _only(like, Categories), positions)
     if kind == "boolean":
@@ -315,6 +335,15 @@ def _look(
     raw = np.ascontiguousarray(raw)
     seen = _numbers(column.name, kind, raw, _only(like, Numbers), keep, seed)
     return seen, seen.encode(raw[positions])
+
+
+def _in_kind(raw: _Raw, like: Remembered) -> _Raw:
+    """A column where one side has no values as one of the reference's kind: all that counts is what is null."""
+    if isinstance(raw, tuple) and isinstance(like, Numbers):
+        return np.where(raw[0] < 0, np.nan, 0.0)
+    if not isinstance(raw, tuple) and like.kind == "categorical":
+        return np.where(np.isnan(raw), -1, 0), ["a number"]
+    return raw
 
 
 def _only(like: Remembered | None, kind: type[Any]) -> Any:

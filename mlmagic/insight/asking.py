@@ -181,11 +181,12 @@ def _one_for_each_row(raw: NDArray[Any], rows: int, names: Names) -> None:
 
 
 def _all_finite(values: NDArray[Any], what: str, names: Names) -> None:
-    _none_bad(~np.isfinite(values), "NaN or infinite", what, names)
+    _none_bad(np.asarray(~np.isfinite(values)), "NaN or infinite", what, names)
 
 
-def _none_bad(bad: NDArray[np.bool_], how: str, what: str, names: Names) -> None:
-    rows = bad if bad.ndim == 1 else bad.any(axis=1)
+def _none_bad(bad: NDArray[Any], how: str, what: str, names: Names) -> None:
+    """One line where some rows are, with how many and the first."""
+    rows = bad if bad.ndim == 1 else np.asarray(bad.any(axis=1))
     if rows.any():
         raise MisuseError(
             f"{rows.sum():,} of {len(rows):,} {what} of {names.model} are {how}, the first in row {rows.argmax()}"

@@ -57,6 +57,8 @@ def evaluate(
     MisuseError, UnknownNameError
         One line: what cannot be evaluated and why.
     """
+    if seed < 0:
+        raise MisuseError(f"a seed is a whole number from 0 on, not {seed}")
     called = names if isinstance(names, Names) else Names(**(names or {}))
     answers = ask(model, X, y, called)
     grouping = None if by is None else grouping_of(X, by, len(answers), called)

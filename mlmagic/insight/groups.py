@@ -42,11 +42,12 @@ def grouping_of(X: Any, by: Any, rows: int, names: Names) -> Grouping:  # noqa: 
             f"the groups have {len(values):,} values and {names.data} has {rows:,} rows: they must be equal"
         )
     labels, codes, notes = _labelled(values, name)
-    found = [(label, np.flatnonzero(codes == place)) for place, label in enumerate(labels)]
-    found = sorted((group for group in found if len(group[1])), key=lambda group: -len(group[1]))
-    if len(found) > MOST_GROUPS:
-        notes = (*notes, f"{name} has {len(found):,} groups: the {MOST_GROUPS} largest are shown")
-    return Grouping(name, tuple(found[:MOST_GROUPS]), notes)
+    sizes = np.bincount(codes, minlength=len(labels))
+    many = int(np.count_nonzero(sizes))
+    if many > MOST_GROUPS:
+        notes = (*notes, f"{name} has {many:,} groups: the {MOST_GROUPS} largest are shown")
+    largest = np.argsort(-sizes, kind="stable")[: min(many, MOST_GROUPS)]
+    return Grouping(name, tuple((labels[place], np.flatnonzero(codes == place)) for place in largest), notes)
 
 
 def _column(X: Any, by: Any, names: Names) -> tuple[NDArray[Any], str]:  # noqa: N803
@@ -75,11 +76,14 @@ def _labelled(values: NDArray[Any], name: str) -> tuple[list[str], NDArray[np.in
 
 
 def _quartiles(values: NDArray[np.float64], name: str) -> tuple[list[str], NDArray[np.int64], tuple[str, ...]]:
-    """Four groups of about equal size, upper ends included."""
+    """Four groups of about equal size, upper ends included; fewer where values repeat."""
     known = values[~np.isnan(values)]
-    how = "linear" if np.isfinite(known).all() else "inverted_cdf"  # between a number and infinity there is nothing
-    ends = np.unique(np.quantile(known, [0, 0.25, 0.5, 0.75, 1], method=how))
-    codes = np.clip(np.searchsorted(ends, values, side="left") - 1, 0, max(len(ends) - 2, 0))
-    labels = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(ends)]
+    if np.isfinite(known).all():
+        low, *uppers = np.quantile(known, [0, 0.25, 0.5, 0.75, 1])
+    else:  # between a number and infinity there is nothing: values that occur
+        low, *uppers = np.quantile(known, [0, 0.25, 0.5, 0.75, 1], method="inverted_cdf")
+    ends = np.unique(uppers)
+    codes = np.searchsorted(ends, values, side="left")
+    labels = [f"{a:.4g}" if a == b else f"{a:.4g} to {b:.4g}" for a, b in pairwise([low, *ends])]
     note = f"{name} holds many numbers: its rows are grouped by quartile, upper ends included"
     return [*labels, MISSING], np.where(np.isnan(values), len(labels), codes), (note,)

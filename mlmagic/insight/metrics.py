@@ -231,9 +231,11 @@ def _probabilities(answers: Answers) -> list[Measure]:
 def _means(values: Mapping[str, NDArray[np.float64]]) -> Measure:
     """Weighted means over the rows, all in one product."""
     stacked = np.stack(list(values.values()))
+    sizes = np.maximum(np.abs(stacked).max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    stacked = stacked / sizes  # weights are float32, where squares of 1e20 are infinite and those of 1e-23 are 0
 
     def measure(weights: Weights) -> Measured:
-        sums = stacked.astype(weights.dtype) @ weights
+        sums = sizes * (stacked.astype(weights.dtype) @ weights)
         total = weights.sum(axis=0, dtype=np.float64)
         return {(name, None): total_of / total for name, total_of in zip(values, sums, strict=True)}
 
@@ -252,16 +254,18 @@ def away_from_zero(target: NDArray[np.float64]) -> bool:
 def _regression(answers: Answers) -> Measure:
     error = answers.told - answers.truth
     centred = answers.truth - answers.truth.mean()
-    values = {"mae": np.abs(error), "square": error**2, "bias": error, "y": centred, "y2": centred**2}
-    if away_from_zero(answers.truth):
-        values["mape"] = np.abs(error / answers.truth)
-    means, median = _means(values), _median_of(np.abs(error))
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers above 1e154 the squares are infinite: not defined
+        values = {"mae": np.abs(error), "square": error**2, "bias": error, "y": centred, "y2": centred**2}
+        if away_from_zero(answers.truth):
+            values["mape"] = np.abs(error / answers.truth)
+        means, median = _means(values), _median_of(np.abs(error))
     flat = bool((answers.truth == answers.truth[0]).all())
 
     def measure(weights: Weights) -> Measured:
         found = means(weights)
         square, mean = found.pop(("square", None)), found.pop(("y", None))
-        variance = found.pop(("y2", None)) - mean**2
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = found.pop(("y2", None)) - mean**2
         found["rmse", None] = np.sqrt(square)
         # of equal targets nothing is explained; scikit-learn says 0 or 1 there
         found["r2", None] = np.full_like(square, np.nan) if flat else 1 - _over(square, variance, np.nan)

@@ -9,6 +9,7 @@ from mlmagic.insight.report import Estimate, Verdict, number
 from mlmagic.insight.shapes import METRICS, Calibration
 
 MATTERS = 0.02  # of scores that end at 1: a smaller gap between train and test is told, and is no alarm
+ROUNDING = 1e-6  # chance is drawn in float32, where of a few rows the likeliest outcome is both sides
 RARE = 0.1  # share of the rarest of two classes; of more, a fifth of an equal share, where that is less
 
 
@@ -53,7 +54,7 @@ def imbalance(rarest: str, rows: int, of: int, classes: int, accuracy: Estimate,
 def calibrated(found: Calibration) -> Verdict:
     """Whether probabilities are further off than chance explains."""
     told = f"ECE {number(found.ece)}; right probabilities would show up to {number(found.by_chance)} by chance"
-    if found.ece <= found.by_chance:
+    if found.ece <= found.by_chance + ROUNDING:
         return Verdict("calibration", "ok", "no miscalibration seen", told)
     if found.ece < MATTERS:
         return Verdict("calibration", "ok", "hardly miscalibrated", told)

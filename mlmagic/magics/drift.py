@@ -69,8 +69,9 @@ class DriftMagics(Magics):
         import mlmagic
 
         path = Path(name)
+        path = path if path.suffix == ".profile" else path.with_name(f"{path.name}.profile")
         made = mlmagic.profile(reference)
-        made.save(path if path.suffix == ".profile" else path.with_name(f"{path.name}.profile"))
+        made.save(path)
         sys.stdout.write(f"wrote {path}\n")
         return made
 

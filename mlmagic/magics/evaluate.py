@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
@@ -55,14 +56,22 @@ class EvaluateMagics(Magics):
         )
 
     def _by(self, text: str, data: Any) -> Any:
-        """A column of the data by that name, else an expression."""
+        """A column of the data by that name, else an expression; what is neither is told as a column."""
+        shell: Any = self.shell
         name = plain(text)
-        columns = getattr(data, "columns", ())
-        return name if name in list(map(str, columns)) or not name.isidentifier() else _or_name(self.shell, name)
+        columns = getattr(data, "column_names", getattr(data, "columns", ()))  # Arrow; pandas and polars
+        if name in map(str, columns):
+            return name
+        unknown = name.isidentifier() and name not in shell.user_ns
+        return name if unknown or not _is_expression(name) else value_of(shell, name)
 
 
-def _or_name(shell: Any, name: str) -> Any:
-    return shell.user_ns.get(name, name)
+def _is_expression(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 COMPLETERS = {"evaluate": completer(EvaluateMagics.evaluate, names_after=("", "--train", "--baseline"))}

@@ -6,6 +6,7 @@ The types decide; the values are never asked to compare themselves, except numbe
 from __future__ import annotations
 
 import datetime
+import math
 import numbers
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -119,11 +120,18 @@ def _of_clock(value: datetime.time) -> float:
     return value.hour * 3600.0 + value.minute * 60.0 + value.second + value.microsecond / 1e6
 
 
+def _of_number(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # Python's whole numbers know no end
+        return math.inf if value > 0 else -math.inf
+
+
 # booleans first, for Python counts them among the numbers, as NumPy does its durations
 _KINDS: tuple[tuple[tuple[type, ...], Kind, Callable[[Any], float]], ...] = (
     ((bool, np.bool_), "boolean", float),
     ((datetime.date, np.datetime64), "datetime", _of_moment),
     ((datetime.timedelta, np.timedelta64), "numeric", _of_duration),
     ((datetime.time,), "numeric", _of_clock),
-    ((numbers.Real, Decimal), "numeric", float),
+    ((numbers.Real, Decimal), "numeric", _of_number),
 )

@@ -72,14 +72,14 @@ def table_of_arrays(data: Any) -> ArraysTable | None:
 
 
 def _of_array(data: NDArray[Any]) -> ArraysTable | None:
-    """The columns of a matrix are called by their number, those of a structured array by its fields."""
+    """The columns of a matrix are called x0, x1, … as scikit-learn does, those of a structured array by its fields."""
     if isinstance(data, np.ma.MaskedArray):
         data = unmasked(data)
     if data.dtype.names is not None and data.ndim == 1:
         return ArraysTable({name: data[name] for name in data.dtype.names})
     if data.ndim == 1:
         data = data.reshape(-1, 1)
-    return ArraysTable({number: data[:, number] for number in range(data.shape[1])}) if data.ndim == 2 else None
+    return ArraysTable({f"x{number}": data[:, number] for number in range(data.shape[1])}) if data.ndim == 2 else None
 
 
 def _of_rows(rows: Sequence[dict[Any, Any]]) -> ArraysTable:

@@ -89,9 +89,9 @@ class FileTable(DuckTable):
 
 def table_of_relation(relation: duckdb.DuckDBPyRelation) -> DuckTable:
     """The rows of a relation, computed once: for another column its query could give them in another order."""
-    columns = _columns(relation)
-    asked = ", ".join(f"{_expression(column)} AS c{place}" for place, column in enumerate(columns))
     try:
+        columns = _columns(relation)
+        asked = ", ".join(f"{_expression(column)} AS c{place}" for place, column in enumerate(columns))
         values = list(relation.project(asked).fetchnumpy().values())
     except duckdb.Error as error:
         raise _unreadable("the DuckDB relation", error) from error

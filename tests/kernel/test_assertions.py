@@ -329,7 +329,11 @@ def test_the_saved_notebook_shows_the_check_without_a_kernel(run_cells):
         ("%assertions run model np.ones((2,2))", "model failed on np.ones((2,2)): IndexError"),
         ("%assertions run model 5", "a value of type int is no table"),
         ("%assertions run model X --only bgi", "no assertion 'bgi'; did you mean 'big'?"),
-        ("%assertions run model X --timeout 0", "--timeout takes a number of seconds above 0, not 0"),
+        (
+            "%assertions run model X --timeout 0",
+            "a timeout takes a number of seconds above 0, at most 1,000,000, not 0",
+        ),
+        ("%assertions run model X --timeout inf", "a timeout takes a number of seconds above 0"),
         ("%assertions show bgi", "no assertion 'bgi'; did you mean 'big'?"),
         ("%assertions show big bigger", "%assertions show takes the name of one assertion, not big bigger"),
         ("%assertions worst --rows 0", "a number of rows from 1 on is expected, not 0"),

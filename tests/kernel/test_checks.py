@@ -111,6 +111,19 @@ def test_a_saved_profile_stands_for_its_data_also_in_a_new_kernel(home, kernel):
     assert text.splitlines()[1] == here
 
 
+def test_what_a_function_or_a_file_gave_has_no_version_of_a_variable(kernel):
+    """The function is not the data, nor is a variable that is called as the file is."""
+    kernel.good("def halved(rows): return rows.iloc[::2]")
+    kernel.good("%evaluate model halved(X) halved(y)")
+    query = "SELECT DISTINCT data_version AS version FROM evaluations WHERE data = "
+    assert rows(kernel, f"{query}'halved(X)'") == [{"version": None}]
+    kernel.good("%evaluate model X.iloc[::2] y.iloc[::2]")
+    assert rows(kernel, f"{query}'X.iloc[::2]'") != [{"version": None}]
+    kernel.good("usual = 1\nlater.to_parquet('usual.parquet')\n%drift usual.parquet later --no-joint")
+    query = "SELECT DISTINCT reference_version AS version FROM drifts WHERE reference = 'usual.parquet'"
+    assert rows(kernel, query) == [{"version": None}]
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -128,6 +141,25 @@ def test_tables_of_any_library_give_the_same_verdict(kernel, made):
 def test_the_functions_need_no_notebook(kernel):
     kernel.good("import mlmagic\nfound = mlmagic.drift(X, later, joint=False)")
     assert kernel.good("print(found.drifted)").printed == "('age',)\n"
+
+
+def test_a_single_name_and_a_number_are_names_of_columns_too(kernel):
+    kernel.good("import mlmagic\nfound = mlmagic.drift(X, later, columns='age', methods='ks', joint=False)")
+    assert kernel.good("print(found.drifted)").printed == "('age',)\n"
+    kernel.good("numbered = pd.DataFrame(rng.normal(size=(60, 3)))")
+    kernel.good("found = mlmagic.drift(numbered, numbered + 9, columns=[2], joint=False)")
+    assert kernel.good("print(found.drifted)").printed == "('2',)\n"
+
+
+def test_the_file_of_a_profile_is_told_with_its_ending(kernel):
+    assert kernel.good("%drift X --save usual").printed == "wrote usual.profile\n"
+    assert (kernel.folder / "usual.profile").is_file()
+
+
+def test_groups_may_be_an_expression(kernel):
+    text = kernel.good("%evaluate model X y --by \"X['age'] > 50\"").text
+    assert "True" in text
+    assert "no column" not in text
     assert kernel.good("print(mlmagic.evaluate(model, X, y).metrics['accuracy'] is not None)").printed == "True\n"
 
 
@@ -137,6 +169,11 @@ def test_the_functions_need_no_notebook(kernel):
         ("%evaluate modle X y", "did you mean 'model'?"),
         ("%evaluate model X", "required: y"),
         ("%evaluate model X y --by nope", "no column of X 'nope'"),
+        ('%evaluate model X y --by "age of all"', "no column of X 'age of all'"),
+        ("%evaluate model X y --by ages['x']", "no variable 'ages'"),
+        ("%evaluate model X y --seed -1", "a seed is a whole number from 0 on"),
+        ("%drift X --save nosuch/x", "cannot write the profile nosuch/x.profile"),
+        ("%assertions label --seed -1", "a seed is a whole number from 0 on"),
         ("%evaluate model X y.iloc[:5]", "must be equal"),
         ("%evaluate X X y", "predict"),
         ("%evaluate model X 'y - y'", "class"),

@@ -24,8 +24,10 @@ def counts(reference: Numbers, current: Numbers) -> tuple[Counts, Counts]:
     return np.append(reference.counts, reference.nulls), np.append(current.counts, current.nulls)
 
 
-def without_drift(statistic: Statistic, reference: Numbers, current: Numbers, factor: float) -> chance.Gamma | None:
-    """How the statistic is distributed without drift.
+def without_drift(
+    statistic: Statistic, reference: Numbers, current: Numbers, factor: float, found: float
+) -> chance.Gamma | None:
+    """How the statistic is distributed without drift; most closely where `found` may or may not be chance.
 
     In the limit it is (1/n_r + 1/n_c) `factor` times chi-square with (bins - 1) degrees of freedom. With few rows in a
     bin that misses by some per cent (at 100 rows, the 95 % point of PSI is 0.324, not 0.338 [measured]), so it is
@@ -35,16 +37,24 @@ def without_drift(statistic: Statistic, reference: Numbers, current: Numbers, fa
     filled = int(np.count_nonzero(before + now))
     if min(before.sum(), now.sum()) >= chance.SMALL_BIN * before.size and filled == before.size:
         return chance.chi_square(filled - 1, factor * (1 / before.sum() + 1 / now.sum()))
+    deal = _dealing(reference, current)
+    null = _simulated(statistic, deal, chance.DRAWS)
+    return null if chance.decided(null, found) else _simulated(statistic, deal, chance.MANY_DRAWS)
+
+
+Deal = tuple[Callable[..., tuple[NDArray[Any], NDArray[Any]]], tuple[Any, ...]]
+
+
+def _dealing(reference: Numbers, current: Numbers) -> Deal:
+    """What deals rows into the bins, and with what arguments."""
     if reference.counts.size < BINS:  # deciles coincide
-        return _dealt(statistic, tuple(before.tolist()), tuple(now.tolist()))
-    return _spaced(statistic, tuple(reference.counts.tolist()), current.present, (reference.nulls, current.nulls))
+        before, now = counts(reference, current)
+        return chance.dealt, (tuple(before.tolist()), tuple(now.tolist()))
+    nulls = reference.nulls, current.nulls
+    return chance.spaced, (tuple(reference.counts.tolist()), current.present, nulls)
 
 
 @lru_cache(maxsize=64)
-def _dealt(statistic: Statistic, before: tuple[int, ...], now: tuple[int, ...]) -> chance.Gamma | None:
-    return chance.Gamma.of(statistic(*chance.dealt(before, now)))
-
-
-@lru_cache(maxsize=64)
-def _spaced(statistic: Statistic, before: tuple[int, ...], now: int, nulls: tuple[int, int]) -> chance.Gamma | None:
-    return chance.Gamma.of(statistic(*chance.spaced(before, now, nulls)))
+def _simulated(statistic: Statistic, deal: Deal, draws: int) -> chance.Gamma | None:
+    make, arguments = deal
+    return chance.Gamma.of(statistic(*make(*arguments, draws)))

@@ -18,6 +18,8 @@ from mlmagic._optional import need
 Counts = NDArray[np.int64]
 
 DRAWS = 4_000
+MANY_DRAWS = 20_000  # where the p-value matters: 4,000 know a tail of 1 % only to within 0.3 of it
+_UNDECIDED = (1e-4, 0.2)  # p-values between which more draws could change a verdict
 SMALL_BIN = 200  # rows in the average bin, below which shares in bins are simulated
 _GRID = 128
 _SEED = 20_240_229
@@ -52,6 +54,11 @@ class Gamma:
         return max(0.0, float(need("scipy.special").gammainccinv(self.shape, alpha) * self.scale) + self.shift)
 
 
+def decided(null: Gamma | None, statistic: float) -> bool:
+    """Whether more draws would leave the verdict as it is: such a statistic is common without drift, or unheard of."""
+    return null is None or not _UNDECIDED[0] < null.p_value(statistic) < _UNDECIDED[1]
+
+
 def chi_square(df: int, scale: float = 1.0) -> Gamma:
     """`scale` times a chi-square variable."""
     return Gamma(df / 2, 2 * scale)
@@ -61,18 +68,20 @@ def chi_square(df: int, scale: float = 1.0) -> Gamma:
 
 
 @lru_cache(maxsize=8)  # several statistics are asked of the same draws
-def dealt(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Counts, Counts]:
-    """Counts in bins if rows were dealt out anew to the two, each of shape (DRAWS, bins).
+def dealt(before: tuple[int, ...], after: tuple[int, ...], draws: int = DRAWS) -> tuple[Counts, Counts]:
+    """Counts in bins if rows were dealt out anew to the two, each of shape (draws, bins).
 
     Hypergeometric, given both together: for values that repeat.
     """
     rng, reference, current = np.random.default_rng(_SEED), np.array(before), np.array(after)
-    now = rng.multivariate_hypergeometric(reference + current, int(current.sum()), DRAWS, method="marginals")
+    now = rng.multivariate_hypergeometric(reference + current, int(current.sum()), draws, method="marginals")
     return reference + current - now, now
 
 
 @lru_cache(maxsize=8)
-def spaced(bins: tuple[int, ...], current: int, nulls: tuple[int, int]) -> tuple[NDArray[np.float64], Counts]:
+def spaced(
+    bins: tuple[int, ...], current: int, nulls: tuple[int, int], draws: int = DRAWS
+) -> tuple[NDArray[np.float64], Counts]:
     """Counts in bins of continuous values, where the edges are values of the reference; nulls are the last bin.
 
     The reference's counts are then what they are, and the probabilities of the bins are sums of uniform spacings,
@@ -92,9 +101,9 @@ def spaced(bins: tuple[int, ...], current: int, nulls: tuple[int, int]) -> tuple
     David, Nagaraja: Order Statistics, 3rd ed. 2003, section 6.4 (spacings).
     """
     rng, reference, values = np.random.default_rng(_SEED), np.array(bins), sum(bins)
-    null_now = rng.hypergeometric(sum(nulls), values + current, current + nulls[1], DRAWS)
+    null_now = rng.hypergeometric(sum(nulls), values + current, current + nulls[1], draws)
     null_before = sum(nulls) - null_now
-    chances = rng.dirichlet(reference + np.eye(reference.size)[-1], DRAWS)
+    chances = rng.dirichlet(reference + np.eye(reference.size)[-1], draws)
     now = rng.multinomial(current + nulls[1] - null_now, chances)
     before = reference * ((values + nulls[0] - null_before) / values)[:, None]
     if not any(nulls):

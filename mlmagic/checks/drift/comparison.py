@@ -26,7 +26,7 @@ looked at, unless `columns` names them. Missing and new columns are named, and a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,7 +96,8 @@ def compare(
     _check(reference, current, columns, methods, alpha)
     own = {column.name: column for column in current.columns}
     looked = [column for column in reference.columns if columns is None or column.name in columns]
-    common = [column for column in looked if column.name in own and fits(column, own[column.name])]
+    fitting = {column.name: fits(column, current) for column in looked if column.name in own}
+    common = [column for column in looked if fitting.get(column.name)]
     if not common:
         raise MisuseError(_nothing_in_common(reference, current))
     pairs, rows = reference.seen_in(
@@ -106,7 +107,7 @@ def compare(
         seed,
     )
     found = _judged(pairs, methods, alpha)
-    others = _not_compared(looked, list(own.values()) if columns is None else [], own, reference)
+    others = _not_compared(looked, fitting, own if columns is None else {}, current, reference)
     notes, whole = _notes(pairs, others, alpha, current.rows), None
     if joint and (methods is None or domain_classifier.NAME in methods):
         whole, more = _jointly(reference, rows, required=methods is not None, seed=seed)
@@ -138,6 +139,8 @@ def _check(
         if name not in METHODS:
             raise UnknownNameError.among("method", name, METHODS)
     known = [column.name for column in reference.columns]
+    if columns is not None and not columns or methods is not None and not methods:
+        raise MisuseError(f"no {'column' if columns is not None and not columns else 'method'} is named")
     for name in columns or ():
         if name not in known:
             raise UnknownNameError.among("column of the reference", name, known)
@@ -155,17 +158,18 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _not_compared(
-    looked: Sequence[Remembered], now: Sequence[Column], own: dict[str, Column], reference: Profile
+    looked: Sequence[Remembered],
+    fitting: Mapping[str, bool],
+    now: Mapping[str, Column],
+    current: Table,
+    reference: Profile,
 ) -> list[ColumnDrift]:
     """Columns of one side only, and those of another kind."""
     known = {column.name for column in reference.columns}
-    missing = [(column, "is not in the current data") for column in looked if column.name not in own]
-    other = [
-        (column, f"was {column.kind}, and is {own[column.name].kind} ({own[column.name].dtype}) now")
-        for column in looked
-        if column.name in own and not fits(column, own[column.name])
-    ]
-    new = [(column, "is not in the reference") for column in now if column.name not in known]
+    missing = [(column, "is not in the current data") for column in looked if column.name not in fitting]
+    pairs = [(column, current.column(column.name)) for column in looked if fitting.get(column.name) is False]
+    other = [(column, f"was {column.kind}, and is {there.kind} ({there.dtype}) now") for column, there in pairs]
+    new = [(column, "is not in the reference") for column in now.values() if column.name not in known]
     return [ColumnDrift(column.name, column.kind, "unknown", why, ()) for column, why in [*missing, *other, *new]]
 
 

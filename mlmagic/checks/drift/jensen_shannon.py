@@ -43,7 +43,7 @@ def measure(reference: Numbers, current: Numbers, alpha: float) -> Finding | Non
     """The statistic of a column, as `finding.Detector` says."""
     found = float(divergence(*bins.counts(reference, current)))
     # In nats an eighth of PSI where both are small, and so of its chi-square limit.
-    null = bins.without_drift(divergence, reference, current, 1 / (8 * math.log(2)))
+    null = bins.without_drift(divergence, reference, current, 1 / (8 * math.log(2)), found)
     if null is None:
         return None
     distance = math.sqrt(found)

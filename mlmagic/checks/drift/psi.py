@@ -42,7 +42,7 @@ def _smoothed(counts: NDArray[Any]) -> NDArray[np.float64]:
 def measure(reference: Numbers, current: Numbers, alpha: float) -> Finding | None:
     """The statistic of a column, as `finding.Detector` says."""
     statistic = float(psi(*bins.counts(reference, current)))
-    null = bins.without_drift(psi, reference, current, 1.0)
+    null = bins.without_drift(psi, reference, current, 1.0, statistic)
     if null is None:
         return None
     p_value, critical = null.p_value(statistic), null.critical(alpha)

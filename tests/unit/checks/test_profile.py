@@ -140,6 +140,16 @@ def plain(made: Profile):
     ]
 
 
+def test_a_folder_that_is_not_there_is_told_in_one_line(tmp_path):
+    with pytest.raises(MisuseError, match=r"cannot write the profile .*a\.profile: No such file or directory"):
+        everything().save(tmp_path / "nosuch" / "a.profile")
+
+
+def test_a_seed_below_0_is_told_in_one_line():
+    with pytest.raises(MisuseError, match="a seed is a whole number from 0 on, not -1"):
+        Profile.of(table_of({"x": [1.0]}), seed=-1)
+
+
 def test_what_was_saved_comes_back(tmp_path):
     made = everything()
     made.save(tmp_path / "a.profile")
@@ -213,7 +223,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(MisuseError, match=r"cannot write the profile .*: no space left"):
         made.save(path)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["a.profile"]

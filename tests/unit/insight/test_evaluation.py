@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.insight.evaluation import evaluate
+from mlmagic.insight.groups import grouping_of
+from mlmagic.insight.shapes import Names
 from mlmagic.records import Evaluation
 
 
@@ -291,6 +295,54 @@ def test_many_numbers_are_grouped_by_quartile():
     assert sum(result.of("test", "mean radius", g)["accuracy"].rows for g in result.groups("mean radius")) == 228
 
 
+def test_a_value_that_fills_quartiles_is_a_group_of_its_own():
+    zeros = pd.Series([0.0] * 180 + list(range(1, 49)), name="gain")
+    result = evaluate(logistic(), CANCER[1], CANCER[3], by=zeros)
+    assert set(result.groups("gain")) == {"0", "0 to 48"}
+    assert result.of("test", "gain", "0")["accuracy"].rows == 180
+
+
+def test_infinite_numbers_are_grouped_with_the_others():
+    ends = pd.Series([np.inf] * 114 + list(range(114)), name="gain")
+    assert set(evaluate(logistic(), CANCER[1], CANCER[3], by=ends).groups("gain")) == {
+        "0 to 56",
+        "56 to 113",
+        "113 to inf",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "groups"),
+    [
+        (pd.to_datetime(["2024-05-01", "2024-05-02"] * 114).astype("datetime64[ns]"), {"2024-05-01", "2024-05-02"}),
+        (pd.Series([[1], None] * 114), {"[1]", "(missing)"}),
+        (pd.Series([1, "1", True, None] * 57), {"1", "True", "(missing)"}),
+        (pd.Series([Decimal(number) for number in range(228)]),
+         {"0 to 56.75", "56.75 to 113.5", "113.5 to 170.2", "170.2 to 227"}),
+    ],
+    ids=["nanoseconds", "lists", "mixed", "decimals"],
+)  # fmt: skip
+def test_groups_are_called_by_what_they_hold(values: Any, groups: set[str]):
+    result = evaluate(logistic(), CANCER[1], CANCER[3], by=pd.Series(values, name="g"))
+    assert set(result.groups("g")) == groups
+    assert sum(result.of("test", "g", group)["accuracy"].rows for group in groups) == 228
+
+
+def test_of_very_many_groups_only_the_largest_are_looked_for():
+    towns = np.array([f"town {number}" for number in range(100_000)] * 2 + ["the city"] * 50, dtype=object)
+    began = time.process_time()
+    found = grouping_of(None, towns, len(towns), Names())
+    assert time.process_time() - began < 3  # a search of all rows for each group takes several
+    assert (len(found.groups), found.groups[0][0], len(found.groups[0][1])) == (30, "the city", 50)
+    assert found.notes == ("group has 100,001 groups: the 30 largest are shown",)
+
+
+@pytest.mark.parametrize("by", [3, np.int64(3), "3"])
+def test_a_column_may_be_called_by_a_number(by: Any):
+    numbered = pd.DataFrame(X4[:, [0, 0, 0, 1]])
+    assert evaluate(lambda X: Y4, numbered, Y4, by=by).by == "3"
+
+
 def test_missing_values_are_a_group():
     by = pd.Series(["a", None] * 114, name="town")
     assert set(evaluate(logistic(), CANCER[1], CANCER[3], by=by).groups("town")) == {"a", "(missing)"}
@@ -314,6 +366,13 @@ class Broken:
 
     def predict_proba(self, X: Any) -> Any:
         return np.asarray(self.chances)
+
+
+class Abstaining:
+    classes_ = np.array(["no", "yes"])
+
+    def predict(self, X: Any) -> Any:
+        return np.array(["no", None, "yes", None], dtype=object)
 
 
 def failing(X: Any) -> Any:
@@ -343,6 +402,18 @@ def failing(X: Any) -> Any:
         (Broken(np.full((4, 3), 1 / 3)), X4, Y4, "predict_proba of model has 3 columns for 2 classes: 0, 1"),
         (Broken([[0.5, 0.5], [np.nan, 1], [0, 1], [0, 1]]), X4, Y4,
          "1 of 4 probabilities of model are NaN or infinite, the first in row 1"),
+        (Broken(np.array([[0.5, 0.5], [None, 1], [0, 1], [0, 1]], dtype=object)), X4, Y4,
+         "1 of 4 probabilities of model are NaN or infinite, the first in row 1"),
+        (Broken([["a", "b"]] * 4), X4, Y4, "predict_proba of model gives 'a', 'b': no numbers"),
+        (Abstaining(), X4, ["no", "yes", "no", "yes"], "2 of 4 predictions of model are missing, the first in row 1"),
+        (Abstaining().predict, X4, ["no", "yes", "no", "yes"],
+         "2 of 4 predictions of model are missing, the first in row 1"),
+        (lambda X: Y4, X4, ["0", "1", "0", "1"], "model answers with 0, 1; y holds '0', '1'"),
+        (TREE, None, Y4, "X is no table of rows but a NoneType"),
+        (TREE, np.array(3), Y4, "X is no table of rows but a ndarray"),
+        (TREE, X4, [[0], [1, 0], 0, 1], "y must hold one value for each row, not lists of different lengths"),
+        (lambda X: [[0], [1, 0], 0, 1], X4, Y4,
+         "the answer of model must hold one value for each row, not lists of different lengths"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_evaluated_is_said_in_one_line(model: Any, X: Any, y: Any, said: str):
@@ -350,6 +421,11 @@ def test_what_cannot_be_evaluated_is_said_in_one_line(model: Any, X: Any, y: Any
         evaluate(model, X, y)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_seed_below_0_is_said_in_one_line():
+    with pytest.raises(MisuseError, match="a seed is a whole number from 0 on, not -1"):
+        evaluate(TREE, X4, Y4, seed=-1)
 
 
 def test_the_users_names_are_in_the_line():
@@ -396,6 +472,30 @@ def test_equal_targets_have_no_r2():
     assert result.metrics["r2"].value is None
     assert result.headline == "mae"
     assert any("no R²" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e25])
+def test_no_unit_is_too_small_or_too_large_for_an_interval(unit: float):
+    y = np.random.default_rng(0).normal(5, 1, 400)
+    told = y + np.random.default_rng(1).normal(0, 0.3, 400)
+    plain, other = (evaluate(lambda X, s=s: told * s, np.zeros((400, 1)), y * s).metrics for s in (1.0, unit))
+    assert other["r2"].low == pytest.approx(plain["r2"].low, rel=1e-4)
+    assert other["rmse"].high == pytest.approx(plain["rmse"].high * unit, rel=1e-4)
+
+
+def test_squares_that_no_float_holds_are_not_defined():
+    y = np.arange(1.0, 101) * 1e200
+    found = evaluate(lambda X: y * 1.01, np.zeros((100, 1)), y).metrics
+    assert (found["rmse"].value, found["r2"].value) == (None, None)
+    assert found["mape"].value == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("doubt", [0.01, 0.0234, 0.0277, 0.0311, 0.0402])
+def test_few_rows_told_rightly_are_no_miscalibration(doubt: float):
+    """The likeliest outcome of right probabilities is just what came true."""
+    chance = np.array([doubt, 1 - doubt])
+    result = evaluate(lambda X: np.column_stack([1 - chance, chance]), X4[:2], Y4[:2])
+    assert states(result)["calibration"] == ("ok", "no miscalibration seen")
 
 
 def test_perfect_answers_are_not_taken_for_certainty():

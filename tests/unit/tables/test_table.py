@@ -26,17 +26,18 @@ def kinds(data: Any) -> dict[str, str]:
 # What is a table ---------------------------------------------------------------------------------------------
 
 
-def test_the_columns_of_an_array_are_called_by_their_number() -> None:
+def test_the_columns_of_an_array_are_called_as_scikit_learn_does() -> None:
     table = table_of(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]))
-    assert [column.name for column in table.columns] == ["0", "1"]
-    assert table.numbers("1").tolist() == [2, 4, 6]
+    assert [column.name for column in table.columns] == ["x0", "x1"]
+    assert table.numbers("x1").tolist() == [2, 4, 6]
 
 
 def test_a_series_is_a_table_of_one_column() -> None:
     assert kinds(pd.Series([1, 2], name="x")) == {"x": "numeric"}
     assert kinds(pd.Series(["a"])) == {"0": "categorical"}
     assert kinds(pl.Series("x", [True])) == {"x": "boolean"}
-    assert kinds(pl.Series([True])) == kinds(np.array([True])) == {"0": "boolean"}
+    assert kinds(pl.Series([True])) == {"0": "boolean"}
+    assert kinds(np.array([True])) == {"x0": "boolean"}
 
 
 def test_a_row_that_lacks_a_name_is_null_there() -> None:
@@ -51,7 +52,7 @@ def test_a_table_is_its_own_table() -> None:
 
 def test_masked_and_structured_arrays() -> None:
     masked = np.ma.MaskedArray([[1, 2], [3, 4]], [[False, True], [False, False]])
-    np.testing.assert_array_equal(table_of(masked).numbers("1"), [np.nan, 4])
+    np.testing.assert_array_equal(table_of(masked).numbers("x1"), [np.nan, 4])
     assert table_of({"a": masked[:, 0]}).numbers("a").tolist() == [1, 3]
     assert kinds(np.array([(1, "x")], dtype=[("n", int), ("s", "U1")])) == {"n": "numeric", "s": "categorical"}
 
@@ -74,6 +75,14 @@ def test_a_csv_file_of_text_has_its_names_in_the_first_line(tmp_path: Path) -> N
 def test_an_unordered_query_is_computed_once() -> None:
     table = table_of(duckdb.sql("SELECT x, x AS y FROM (SELECT random() AS x)"))
     assert table.numbers("x") == table.numbers("x") == table.numbers("y")
+
+
+def test_a_relation_of_a_closed_connection_is_said_in_one_line() -> None:
+    connection = duckdb.connect()
+    relation = connection.sql("SELECT 1 AS a")
+    connection.close()
+    with pytest.raises(MisuseError, match=r"^the DuckDB relation cannot be read: .*closed[^\n]*$"):
+        table_of(relation)
 
 
 def test_a_lazy_frame_is_computed_once() -> None:
@@ -101,6 +110,7 @@ def test_a_lazy_frame_is_computed_once() -> None:
         ([pd.Timestamp("1970-01-02"), pd.NaT], "datetime", ["1970-01-02"]),
         ([{"a": 1}, [1]], "categorical", ["[1]", "{'a': 1}"]),
         ([1 + 2j], "categorical", ["(1+2j)"]),
+        ([10**400, -(10**400)], "numeric", ["-inf", "inf"]),
     ],
 )
 def test_objects_are_what_their_types_have_in_common(values: list[Any], kind: str, labels: list[str]) -> None:

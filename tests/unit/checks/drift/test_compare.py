@@ -191,6 +191,16 @@ def test_a_column_without_values():
         assert "has no values" in found.because
 
 
+@pytest.mark.parametrize("some", [RNG.normal(size=100), ["a", "b"] * 50, [True, False] * 50])
+def test_a_column_without_values_is_of_any_kind(some):
+    """A library calls it text or numbers as it likes: objects that are all `None`, or floats that are all NaN."""
+    for nothing in ([None] * 100, np.full(100, np.nan)):
+        for before, now, nulls in ((some, nothing, "0.0% → 100.0%"), (nothing, some, "100.0% → 0.0%")):
+            found = only(before, now)
+            assert found.verdict == "drift"
+            assert f"nulls {nulls}" in found.because
+
+
 def test_infinite_values_are_counted_and_named():
     values = RNG.normal(size=1_000)
     wrong = values.copy()
@@ -226,6 +236,10 @@ def test_names_are_checked():
         drift(data, data, methods=["kss"])
     with pytest.raises(MisuseError, match="alpha"):
         drift(data, data, alpha=5)
+    with pytest.raises(MisuseError, match="no column is named"):
+        drift(data, data, columns=[])
+    with pytest.raises(MisuseError, match="no method is named"):
+        drift(data, data, methods=[])
 
 
 @pytest.mark.parametrize("method", METHODS)
