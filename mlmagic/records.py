@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -471,6 +471,26 @@ class Prediction:
     seconds: float
     batch_size: int
     feedback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Rows that an endpoint scored, by column: how `Prediction` travels.
+
+    Attributes
+    ----------
+    spans : tuple of (str, int, int, float, float, int)
+        For rows that follow one another: id of their request, number of the first within it, how many, and `at`,
+        `seconds` and `batch_size` of `Prediction`.
+    inputs, outputs : mapping
+        Column -> values; output -> values, the rows in the order of `spans`.
+    """
+
+    endpoint_id: str
+    bundle_id: str
+    spans: tuple[tuple[str, int, int, float, float, int], ...]
+    inputs: Mapping[str, Sequence[Any]]
+    outputs: Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,9 @@ class Graph:
         What it answers for the data as it was, not rounded to float32: a table in, `Answers` out.
     notes : tuple of str
         What was done to the model for its export.
+    decide : callable or None
+        Of a classifier without probabilities, its decision function's values: `Feeds` in, an array out, by which the
+        parity gate knows the rows whose label hangs on a rounding.
     """
 
     content: bytes
@@ -48,3 +51,4 @@ class Graph:
     ask: Callable[[Feeds], Answers]
     ask_exactly: Callable[[Any], Answers] | None = None
     notes: tuple[str, ...] = field(default=())
+    decide: Callable[[Feeds], NDArray[Any]] | None = None

@@ -21,31 +21,47 @@ def check_operators(content: bytes) -> None:
     except Exception as error:  # protobuf's own classes
         raise MisuseError(f"the bundle's model is no ONNX model ({type(error).__name__})") from error
     functions = {(function.domain, function.name) for function in model.functions}
-    for graph in (model.graph, *model.functions):
-        for node in _nodes(graph):
-            if node.domain not in ALLOWED_DOMAINS and (node.domain, node.op_type) not in functions:
-                raise MisuseError(
-                    f"the bundle's model uses the operator {node.domain}.{node.op_type}, which is not allowed"
-                )
-    for tensor in _tensors(model.graph):
+    for part in (model.graph, *model.functions):
+        for graph in _graphs(part):
+            _check_nodes(graph, functions)
+            _check_tensors(graph)
+
+
+def _check_nodes(graph: Any, functions: set[tuple[str, str]]) -> None:
+    for node in graph.node:
+        if node.domain not in ALLOWED_DOMAINS and (node.domain, node.op_type) not in functions:
+            raise MisuseError(
+                f"the bundle's model uses the operator {node.domain}.{node.op_type}, which is not allowed"
+            )
+
+
+def _check_tensors(graph: Any) -> None:
+    for tensor in _tensors(graph):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
             raise MisuseError("the bundle's model keeps weights in another file, which is not allowed")
 
 
-def _nodes(graph: Any) -> Iterator[Any]:
+def _graphs(part: Any) -> Iterator[Any]:
+    """A graph or a function of the model, and every graph inside it, each once."""
+    yield part
+    for attribute in _attributes(part):
+        for inner in (attribute.g, *attribute.graphs):
+            if inner.ByteSize():
+                yield from _graphs(inner)
+
+
+def _attributes(graph: Any) -> Iterator[Any]:
+    yield from getattr(graph, "attribute_proto", ())  # defaults, of a function only
     for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
+        yield from node.attribute
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    for node in _nodes(graph):
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for inner in (attribute.g, *attribute.graphs):
-                yield from inner.initializer
+    """The tensors of one graph or function, those inside its inner graphs left out."""
+    sparse = [*getattr(graph, "sparse_initializer", ())]
+    yield from getattr(graph, "initializer", ())
+    for attribute in _attributes(graph):
+        yield from (attribute.t, *attribute.tensors)
+        sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+    for one in sparse:
+        yield from (one.values, one.indices)

@@ -152,6 +152,10 @@ def _column_faults(field: Field, column: NDArray[Any]) -> list[tuple[int, str]]:
             for row in np.flatnonzero(wrong)
             if not (field.nullable and np.isnan(column[row]))
         ]
+    if field.type == "int64" and field.closed:
+        unknown = np.flatnonzero(~np.isin(column.astype(str), list(field.known)))
+        reason = f"a category that the model does not know ({_some(field)})"
+        return [(int(row), f"{column[row]}, {reason}") for row in unknown]
     if field.type != "string":
         return []
     found = []
@@ -228,4 +232,5 @@ def _as_it_was(field: Field, column: NDArray[Any]) -> Any:
             kept = column.astype(field.dtype)
     except (TypeError, ValueError):  # a type of the notebook's own
         return column
-    return kept if np.array_equal(kept.astype(np.float64), column.astype(np.float64)) else column
+    numbers = column.astype(np.float64)  # as whole numbers with nulls among them come from a notebook, too
+    return kept if np.array_equal(kept.astype(np.float64), numbers, equal_nan=True) else numbers

@@ -42,7 +42,8 @@ class Field:
     low, high : float or None
         Range of the finite numbers in the data it was exported with. Told, not enforced: drift watches it.
     categories : tuple of str or None
-        Texts in that data, the most frequent first, at most 1,000; ``None`` for numbers.
+        Texts in that data, the most frequent first, at most 1,000 unless `closed`; ``None`` for numbers, but for whole
+        numbers where `closed`, as texts.
     closed : bool
         The model refuses any other category; so does a bundle.
     """

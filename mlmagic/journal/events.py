@@ -16,10 +16,13 @@ from mlmagic.records import (
     Amendment,
     Assertion,
     AssertionResult,
+    Bundle,
     Drift,
+    Endpoint,
     Evaluation,
     Measure,
     Observation,
+    Predictions,
     Reuse,
     Session,
     Sweep,
@@ -49,6 +52,9 @@ KINDS: dict[str, tuple[str, ...]] = {
     "assertion_result": ("result", "assertion_id"),
     "drift": (),
     "evaluation": (),
+    "bundle": ("bundle", "bundle_id"),
+    "endpoint": ("endpoint", "endpoint_id"),
+    "predictions": ("predictions", "endpoint_id"),
 }
 
 OBSERVED = ("versions", "reads", "writes", "params", "metrics")
@@ -129,6 +135,21 @@ def evaluated(rows: Iterable[Evaluation]) -> Event:
     return {"v": CURRENT, "event": "evaluation", "evaluations": [as_json(row) for row in rows]}
 
 
+def exported(bundle: Bundle) -> Event:
+    """The event of a model that left the notebook."""
+    return {"v": CURRENT, "event": "bundle", "bundle": as_json(bundle)}
+
+
+def served(endpoint: Endpoint) -> Event:
+    """The event of an endpoint as it is now; the last one of an endpoint counts."""
+    return {"v": CURRENT, "event": "endpoint", "endpoint": as_json(endpoint)}
+
+
+def predicted(predictions: Predictions) -> Event:
+    """The event of rows that were scored: by column, a third of the size that they have as one record each."""
+    return {"v": CURRENT, "event": "predictions", "predictions": as_json(predictions)}
+
+
 def encode(event: Event) -> bytes:
     """One complete line in ASCII, so that a lone surrogate in a cell's source cannot spoil the file.
 
@@ -181,7 +202,21 @@ def _checked(event: Event) -> Event:
         raise UnreadableError(f"{event['event']} without {path[-1]}")
     if any(not _are_records(event.get(part, [])) for part in PARTS):
         raise UnreadableError(f"{event['event']} with broken records")
+    if event["event"] == "predictions" and not _fit_together(event["predictions"]):
+        raise UnreadableError("predictions whose columns differ in length")
     return event
+
+
+def _fit_together(predictions: Event) -> bool:
+    """Whether every column has a value for each of the rows that the spans speak of."""
+    try:
+        spans, columns = predictions["spans"], [*predictions["inputs"].values(), *predictions["outputs"].values()]
+        sound = all(len(span) == 6 and type(span[1]) is type(span[2]) is int for span in spans)
+        return sound and all(
+            type(column) is list and len(column) == sum(span[2] for span in spans) for column in columns
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def _are_records(part: Any) -> bool:

@@ -16,10 +16,13 @@ from mlmagic.records import (
     Amendment,
     Assertion,
     AssertionResult,
+    Bundle,
     Drift,
+    Endpoint,
     Evaluation,
     Measure,
     Observation,
+    Predictions,
     Reuse,
     Session,
     Sweep,
@@ -100,6 +103,18 @@ class Journal:
     def evaluated(self, rows: Iterable[Evaluation]) -> None:
         """Write what came of evaluating a model."""
         self._append(events.encode(events.evaluated(rows)))
+
+    def exported(self, bundle: Bundle) -> None:
+        """Write that a model left the notebook."""
+        self._append(events.encode(events.exported(bundle)))
+
+    def served(self, endpoint: Endpoint) -> None:
+        """Write how an endpoint stands: at its start and at its end."""
+        self._append(events.encode(events.served(endpoint)))
+
+    def predicted(self, predictions: Predictions) -> None:
+        """Write rows that an endpoint scored."""
+        self._append(events.encode(events.predicted(predictions)))
 
     def close(self) -> None:
         """Release the file; a later event opens it again."""

@@ -21,6 +21,7 @@ from mlmagic.records import (
     Amendment,
     Assertion,
     AssertionResult,
+    Bundle,
     Drift,
     Evaluation,
     Measure,
@@ -37,8 +38,10 @@ from mlmagic.store import Store
 if TYPE_CHECKING:  # loading the extension loads no NumPy
     from mlmagic.checks.assertions import Rule
     from mlmagic.checks.flagged import Flagged
+    from mlmagic.serving.client import Endpoint
 
 Listener = Callable[[Observation], None]
+Watcher = Callable[[object], None]
 
 _PENDING_LIMIT = 10_000  # observations held while the disk is full
 
@@ -76,6 +79,8 @@ class Session:
         self.namespace = namespace
         self.say = say or _say
         self.listeners: list[Listener] = []
+        self.watchers: list[Watcher] = []  # told of every other record that is written
+        self.pages: int | None = None  # of the panel, that are connected; None: there can be none
         self.cell_ids_seen = False
         self.last: Observation | None = None
         self.cache: Cache | None = None  # of a notebook; a script's blocks cannot be skipped
@@ -83,6 +88,7 @@ class Session:
         self.verifications: list[tuple[str, list[str]]] = []  # execution, what a hit would have got wrong
         self.rules: dict[str, Rule] = {}  # assertions whose cells ran here, by name
         self.flagged: Flagged | None = None  # rows that fired in the last check
+        self.endpoints: dict[str, Endpoint] = {}  # that were started here, by id: they end with the session
         self.store = Store(self.project.folder, patience=settings.patience)
         self.recorder = Recorder(
             namespace,
@@ -122,6 +128,7 @@ class Session:
         if self.recorder.running:
             self.recorder.abandon()
         self.recorder.stop()
+        self._stop_endpoints()
         ended = time.time()
         self._write(lambda: self._journal.session_ended(self.session_id, ended))
         try:
@@ -130,6 +137,15 @@ class Session:
             self.tell_once(f"the database could not be brought up to date ({_one_line(error)}); the journals are")
         self.store.close()
         self._journal.close()
+
+    def _stop_endpoints(self) -> None:
+        """End the servers that were started here; before the store is brought up to date, for their last words."""
+        while self.endpoints:
+            _, endpoint = self.endpoints.popitem()
+            try:
+                endpoint.stop()
+            except Exception as error:
+                self.tell_once(f"{endpoint!r} could not be stopped ({_one_line(error)})")
 
     # -- cells -------------------------------------------------------------------------------
 
@@ -159,33 +175,44 @@ class Session:
         """What the cache made of the last execution."""
         self._write(lambda: self._journal.decided(reuse))
         self.reuses.append(reuse)
+        self._tell_watchers(reuse)
 
     def swept(self, sweep: Sweep) -> None:
         """How a sweep stands: at its start, and whenever its state changes."""
         self._write(lambda: self._journal.swept(sweep))
+        self._tell_watchers(sweep)
 
     def tried(self, trial: Trial, params: Iterable[Measure] = (), metrics: Iterable[Measure] = ()) -> None:
         """How a trial stands, with its measures: when it starts and when it ends."""
         measures = tuple(params), tuple(metrics)  # what cannot be written now is written later
         self._write(lambda: self._journal.tried(trial, *measures))
+        self._tell_watchers(trial)
 
     def asserted(self, assertion: Assertion) -> None:
         """A rule was defined."""
         self._write(lambda: self._journal.asserted(assertion))
+        self._tell_watchers(assertion)
 
     def checked(self, result: AssertionResult) -> None:
         """What a rule said of some rows."""
         self._write(lambda: self._journal.checked(result))
+        self._tell_watchers(result)
 
     def drifted(self, rows: Iterable[Drift]) -> None:
         """What came of comparing data with a reference."""
         every = tuple(rows)
         self._write(lambda: self._journal.drifted(every))
+        self._tell_watchers(*every[:1])
 
     def evaluated(self, rows: Iterable[Evaluation]) -> None:
         """What came of evaluating a model."""
         every = tuple(rows)
         self._write(lambda: self._journal.evaluated(every))
+
+    def exported(self, bundle: Bundle) -> None:
+        """A model left the notebook."""
+        self._write(lambda: self._journal.exported(bundle))
+        self._tell_watchers(bundle)
 
     def verified(self, execution_id: str, wrong: list[str]) -> None:
         """A hit was computed anew; `wrong`: what came out otherwise."""
@@ -224,6 +251,12 @@ class Session:
 
     def _amended(self, amendment: Amendment) -> None:
         self._write(lambda: self._journal.amended(amendment))
+        self._tell_watchers(amendment)
+
+    def _tell_watchers(self, *written: object) -> None:
+        for record in written:
+            for watcher in self.watchers:
+                watcher(record)
 
     def _write(self, event: Callable[[], None]) -> None:
         """Append to the journal; what a full disk refuses is held and tried again with the next event."""

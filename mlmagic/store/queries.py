@@ -78,6 +78,47 @@ SELECT * REPLACE (epoch_us("at") AS "at")
 FROM evaluations ORDER BY evaluations."at", evaluation_id, part, "by" NULLS FIRST, "group" NULLS FIRST, metric
 """
 
+BUNDLES = """
+SELECT * REPLACE (epoch_us(created_at) AS created_at)
+FROM bundles ORDER BY bundles.created_at, bundle_id
+"""
+
+ENDPOINTS = """
+SELECT * REPLACE (epoch_us(started_at) AS started_at, epoch_us(ended_at) AS ended_at)
+FROM endpoints ORDER BY endpoints.started_at, endpoint_id
+"""
+
+# The last rows that were logged, newest first.
+PREDICTIONS = """
+SELECT * REPLACE (epoch_us("at") AS "at")
+FROM predictions WHERE endpoint_id = $endpoint
+ORDER BY predictions."at" DESC, request_id DESC, row DESC LIMIT $count
+"""
+
+# What the log has of each endpoint; a batch's time counts once for each of its rows.
+LOGGED = """
+SELECT endpoint_id, count(*) AS rows, count(DISTINCT request_id) AS requests,
+       epoch_us(min("at")) AS first, epoch_us(max("at")) AS last,
+       quantile_cont(seconds, 0.5) AS p50, quantile_cont(seconds, 0.99) AS p99,
+       avg(batch_size) AS batch_mean, max(batch_size) AS batch_max
+FROM predictions GROUP BY endpoint_id
+"""
+
+# What rules said of the rows of an endpoint, all results of a rule together; the newest error.
+FIRING = """
+SELECT endpoint_id, name, sum(rows)::BIGINT AS rows, sum(fired)::BIGINT AS fired, max(severity_max) AS severity_max,
+       last(error ORDER BY "at") AS error
+FROM assertion_results WHERE endpoint_id IS NOT NULL GROUP BY endpoint_id, name ORDER BY endpoint_id, min("at"), name
+"""
+
+# The last comparison of each endpoint's rows with its reference.
+DRIFTING = """
+SELECT * REPLACE (epoch_us("at") AS "at")
+FROM drifts WHERE starts_with("current", 'endpoint:')
+QUALIFY drift_id = max(drift_id) OVER (PARTITION BY "current")
+ORDER BY "current", column_name NULLS LAST, method
+"""
+
 # What trials told on their way; a metric without a step is what one ended with.
 REPORTS = """
 SELECT m.execution_id, m.name, m.value, m.text, m.trial_id, m.step

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 # Raised with every change to the tables, to what is put into them, or to the journal's events: a database of another
 # version is built anew from the journals.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that journal events fill: `columns` with their types, and the `key` that makes a row the same row."""
+    """A table that journal events fill: `columns` with their types, and the `key` that makes a row the same row.
+
+    Rows of a table without a `key` are only ever added.
+    """
 
     name: str
     columns: dict[str, str]
@@ -184,11 +187,48 @@ EVALUATIONS = Table(
     ("evaluation_id", "part", "by", "group", "metric"),
 )
 
+BUNDLES = Table(
+    "bundles",
+    {
+        **_texts("bundle_id", "name", "path", "model_version"),
+        "created_at": "TIMESTAMP",
+        "parity": "JSON",
+        **_texts("model", "version", "execution_id"),
+    },
+    ("bundle_id",),
+)
+ENDPOINTS = Table(
+    "endpoints",
+    {
+        **_texts("endpoint_id", "bundle_id", "url"),
+        **dict.fromkeys(("started_at", "ended_at"), "TIMESTAMP"),
+        "name": "VARCHAR",
+        "pid": "BIGINT",
+        "session_id": "VARCHAR",
+    },
+    ("endpoint_id",),
+)
+# Without a key: clients may choose the ids of their requests, so nothing tells a row written again from another one.
+PREDICTIONS = Table(
+    "predictions",
+    {
+        **_texts("endpoint_id", "bundle_id", "request_id"),
+        "row": "BIGINT",
+        "at": "TIMESTAMP",
+        "inputs": "JSON",
+        "outputs": "JSON",
+        "seconds": "DOUBLE",
+        "batch_size": "BIGINT",
+        "feedback": "VARCHAR",
+    },
+    (),
+)
+
 TABLES = {
     table.name: table
     for table in (
         SESSIONS, EXECUTIONS, VERSIONS, READS, WRITES, PARAMS, METRICS, REUSES, SWEEPS, TRIALS,
-        ASSERTIONS, ASSERTION_RESULTS, DRIFTS, EVALUATIONS,
+        ASSERTIONS, ASSERTION_RESULTS, DRIFTS, EVALUATIONS, BUNDLES, ENDPOINTS, PREDICTIONS,
     )
 }  # fmt: skip
 

@@ -14,11 +14,14 @@ from mlmagic.records import (
     BEFORE,
     Assertion,
     AssertionResult,
+    Bundle,
     Drift,
+    Endpoint,
     Evaluation,
     Execution,
     History,
     Measure,
+    Prediction,
     Read,
     ReadHow,
     Reuse,
@@ -128,6 +131,34 @@ class Store:
     def evaluations(self) -> list[Evaluation]:
         """The statistics of all evaluations; newest last."""
         return self._ask(lambda cursor: [Evaluation(**_timed(row)) for row in _rows(cursor, queries.EVALUATIONS)])
+
+    def bundles(self) -> list[Bundle]:
+        """The models that left the notebook; newest last."""
+        return self._ask(lambda cursor: [_bundle(row) for row in _rows(cursor, queries.BUNDLES)])
+
+    def endpoints(self) -> list[Endpoint]:
+        """The servers that were ever started on this project's log; newest last."""
+        return self._ask(lambda cursor: [_endpoint(row) for row in _rows(cursor, queries.ENDPOINTS)])
+
+    def predictions(self, endpoint_id: str, count: int) -> list[Prediction]:
+        """The last rows of an endpoint that were logged, newest first."""
+        asked = {"endpoint": endpoint_id, "count": count}
+        return self._ask(lambda cursor: [_prediction(row) for row in _rows(cursor, queries.PREDICTIONS, **asked)])
+
+    def logged(self) -> dict[str, dict[str, Any]]:
+        """Endpoint -> what its log comes to.
+
+        `rows`, `requests`, `first` and `last` (times), `p50` and `p99` (seconds of a batch), `batch_mean`, `batch_max`.
+        """
+        return self._ask(lambda cursor: {row.pop("endpoint_id"): _span(row) for row in _rows(cursor, queries.LOGGED)})
+
+    def firing(self) -> list[dict[str, Any]]:
+        """What each rule said of the rows of each endpoint: `endpoint_id, name, rows, fired, severity_max, error`."""
+        return self._ask(lambda cursor: _rows(cursor, queries.FIRING))
+
+    def drifting(self) -> list[Drift]:
+        """The statistics of the last comparison of each endpoint; `current` is ``endpoint:ID``."""
+        return self._ask(lambda cursor: [Drift(**_timed(row)) for row in _rows(cursor, queries.DRIFTING)])
 
     def earlier_source(self, cell_id: str, name: str | None, execution_id: str) -> str | None:
         """The text of the last execution of the same cell before this one; by name where it has one."""
@@ -265,6 +296,26 @@ def _assertion(row: dict[str, Any]) -> Assertion:
 def _result(row: dict[str, Any]) -> AssertionResult:
     row["worst"] = tuple(_json(row["worst"], []))
     return AssertionResult(**_timed(row))
+
+
+def _bundle(row: dict[str, Any]) -> Bundle:
+    row["created_at"] = _seconds(row["created_at"])
+    row["parity"] = _json(row["parity"], {})
+    return Bundle(**row)
+
+
+def _endpoint(row: dict[str, Any]) -> Endpoint:
+    row["started_at"], row["ended_at"] = _seconds(row["started_at"]), _seconds(row["ended_at"])
+    return Endpoint(**row)
+
+
+def _prediction(row: dict[str, Any]) -> Prediction:
+    row["inputs"], row["outputs"] = _json(row["inputs"], {}), _json(row["outputs"], {})
+    return Prediction(**_timed(row))
+
+
+def _span(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "first": _seconds(row["first"]), "last": _seconds(row["last"])}
 
 
 def _timed(row: dict[str, Any]) -> dict[str, Any]:

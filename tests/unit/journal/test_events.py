@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 
 from mlmagic.journal import events
-from mlmagic.records import Assertion, AssertionResult, Drift, Evaluation, Measure, Sweep, Trial
+from mlmagic.records import (
+    Assertion,
+    AssertionResult,
+    Bundle,
+    Drift,
+    Endpoint,
+    Evaluation,
+    Measure,
+    Predictions,
+    Sweep,
+    Trial,
+)
 
 
 def test_an_observation_comes_back_with_every_record(observation):
@@ -57,6 +68,21 @@ def test_verdicts_come_back_with_every_field():
     assert [Evaluation(**row) for row in found[3]["evaluations"]] == [good]
 
 
+def test_what_became_of_a_model_comes_back_with_every_field():
+    left = Bundle("b1", "churn", "/p", "e1.model", 2.0, {"rows": 3}, "model", "0a1b", "e2")
+    runs = Endpoint("p1", "b1", "http://127.0.0.1:1", 3.0, 4.0, "churn", 7, "s1")
+    rows = Predictions("p1", "b1", (("r1", 0, 2, 3.5, 0.1, 2),), {"age": [1, None]}, {"label": ["a", "b"]})
+    found = [
+        events.decode(events.encode(made))
+        for made in (events.exported(left), events.served(runs), events.predicted(rows))
+    ]
+    assert [event["event"] for event in found] == ["bundle", "endpoint", "predictions"]
+    assert Bundle(**found[0]["bundle"]) == left
+    assert Endpoint(**found[1]["endpoint"]) == runs
+    spans = tuple(tuple(span) for span in found[2]["predictions"]["spans"])
+    assert Predictions(**{**found[2]["predictions"], "spans": spans}) == rows
+
+
 def test_a_trial_comes_back_with_its_measures(trial):
     made = trial("complete", value=0.9, device="cuda:1")
     lr, auc = Measure("e1", "lr", 0.1, trial_id="t1"), Measure("e1", "auc", 0.9, trial_id="t1", step=3)
@@ -104,6 +130,9 @@ def test_an_object_is_refused_without_asking_for_its_repr(observation):
         b'{"v":1,"event":"observation","execution":{"execution_id":null}}\n',
         b'{"v":1,"event":"observation","execution":{"execution_id":"e"},"reads":[1]}\n',
         b'{"v":1,"event":"sweep"}\n',
+        b'{"v":1,"event":"bundle"}\n',
+        b'{"v":1,"event":"endpoint","endpoint":{"url":"u"}}\n',
+        b'{"v":1,"event":"predictions","predictions":{"endpoint_id":"p"}}\n',
         b'{"v":1,"event":"sweep","sweep":{"name":"mlp"}}\n',
         b'{"v":1,"event":"trial","trial":{"sweep_id":"w"}}\n',
         b'{"v":1,"event":"trial","trial":{"trial_id":"t"},"metrics":{"auc":1}}\n',
@@ -116,7 +145,7 @@ def test_a_line_without_an_event_is_unreadable(line):
         events.decode(line)
 
 
-@pytest.mark.parametrize("line", [b'{"v":99,"event":"session"}', b'{"v":1,"event":"bundle"}'])
+@pytest.mark.parametrize("line", [b'{"v":99,"event":"session"}', b'{"v":1,"event":"labelled"}'])
 def test_an_event_of_a_later_release_is_none(line):
     assert events.decode(line) is None
 

@@ -39,7 +39,7 @@ def test_a_torn_line_in_the_middle_is_dropped_and_reported(tmp_path):
 
 def test_events_of_a_later_release_are_counted_and_passed_over(tmp_path):
     path = tmp_path / "s.jsonl"
-    path.write_bytes(b'{"v":1,"event":"bundle"}\n{"v":7,"event":"session"}\n' + ENDED)
+    path.write_bytes(b'{"v":1,"event":"labelled"}\n{"v":7,"event":"session"}\n' + ENDED)
     count, report = lines(path)
     assert (count, report.newer, report.torn) == (1, 2, [])
 

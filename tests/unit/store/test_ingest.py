@@ -27,6 +27,9 @@ def test_a_line_is_in_the_tables_once_however_often_it_is_asked_for(store, journ
         "assertion_results": 0,
         "drifts": 0,
         "evaluations": 0,
+        "bundles": 0,
+        "endpoints": 0,
+        "predictions": 0,
     }
 
 
