@@ -10,10 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mlmagic.api._bundles import PREFIX
 from mlmagic.api._subjects import Subject, subject
+from mlmagic.bundles.folder import PROFILE
+from mlmagic.bundles.profiling import profile_in
 from mlmagic.checks.drift import compare
 from mlmagic.checks.drift.report import DriftReport, Measured
 from mlmagic.checks.profile import Profile
+from mlmagic.errors import MisuseError
 from mlmagic.records import Drift, new_id
 from mlmagic.session import active
 from mlmagic.tables import table_of
@@ -37,7 +41,7 @@ def profile(data: Any, *, seed: int = 0) -> Profile:
 
 def drift(
     reference: Any,
-    current: Any,
+    current: Any = None,
     *,
     columns: Sequence[str] | None = None,
     methods: Sequence[str] | None = None,
@@ -51,7 +55,8 @@ def drift(
     Parameters
     ----------
     reference : table, Profile or path
-        The data to compare with, its profile, or the file of one (``.profile``).
+        The data to compare with, its profile, or the file of one (``.profile``); without `current` the name of an
+        endpoint, whose logged rows are compared with what its bundle was exported with.
     current : table
         pandas, polars, Arrow, a Parquet or CSV file, a DuckDB relation.
     columns : sequence of str, optional
@@ -75,7 +80,10 @@ def drift(
     """
     columns, methods = _names(columns), _names(methods)
     names = spelled or {}
-    about = subject(reference, names.get("reference")), subject(current, names.get("current"))
+    if current is None:
+        reference, current, about = _of_endpoint(reference)
+    else:
+        about = subject(reference, names.get("reference")), subject(current, names.get("current"))
     session = active()
     with session.recorder.aside() if session is not None else nullcontext():
         found = compare(
@@ -91,6 +99,19 @@ def drift(
     if session is not None:
         session.drifted(_rows(found, about, session.recorder.execution_id))
     return found
+
+
+def _of_endpoint(name: Any) -> tuple[Profile, Any, tuple[Subject, Subject]]:
+    """What an endpoint's bundle was exported with, and the rows that the endpoint has logged."""
+    from mlmagic.api._logged import logged_rows
+
+    if not isinstance(name, str):
+        raise MisuseError("drift takes a reference and current data, or the name of an endpoint")
+    bundle, endpoint_id, rows = logged_rows(name)
+    about = Subject(f"{PREFIX}{bundle.name}"), Subject(f"endpoint:{endpoint_id}")
+    reference = profile_in(bundle.read(PROFILE))
+    known = {column.name for column in reference.columns}  # which leaves out secrets
+    return reference, {name: column for name, column in rows.items() if name in known}, about
 
 
 def _names(given: Any) -> list[str] | None:

@@ -151,7 +151,8 @@ def _in_a_loop_of_its_own(work: Coroutine[Any, Any, None]) -> None:
 
 def _sessions(place: Path) -> set[str]:
     folder = project_folder(place.absolute().parent)
-    return {path.stem for path in (folder / "journal").glob("*.jsonl")}
+    # An endpoint's journal has its number behind its id, and is no session.
+    return {path.stem for path in (folder / "journal").glob("*.jsonl") if "." not in path.stem}
 
 
 def _summary(place: Path, output: Any, before: set[str], seconds: float, error: str | None) -> Run:

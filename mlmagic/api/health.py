@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ __all__ = ["Check", "Diagnosis", "doctor"]
 _PACKAGES = (
     "mlmagic", "ipython", "ipykernel", "duckdb", "pandas", "numpy", "jupyterlab", "scikit-learn", "optuna", "torch",
 )  # fmt: skip
+
+_LAB = "4.6"  # the oldest JupyterLab that draws the panel
 
 _NEEDED_BY = {"optuna": "%%sweep needs it: pip install 'mlmagic[sweep]'"}
 
@@ -80,16 +84,17 @@ tables.register(Diagnosis)
 
 def doctor() -> Diagnosis:
     """Check the installation, the session and the project's store, and say what to do about each."""
-    return Diagnosis((*_versions(), _slots(), *_session(), *_store()))
+    return Diagnosis((*_versions(), _slots(), *_session(), *_panel(), *_store()))
 
 
 def _versions() -> Iterator[Check]:
     fits = sys.version_info >= (3, 11)
     yield Check("python", "ok" if fits else "problem", platform.python_version(), "" if fits else "Python ≥ 3.11")
     for package in _PACKAGES:
-        try:
-            yield Check(package, "ok", importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:
+        version = _version(package)
+        if version is not None:
+            yield Check(package, "ok", version)
+        else:
             yield Check(package, "note", "not installed", _NEEDED_BY.get(package, "only if you use it"))
 
 
@@ -114,6 +119,65 @@ def _session() -> Iterator[Check]:
     )
     if session.project.problem:
         yield Check("project", "problem", session.project.problem, "make the folder writable, or set MLMAGIC_HOME")
+
+
+def _panel() -> Iterator[Check]:
+    """Whether a page of JupyterLab is connected, and whether the panel is installed where this Python is."""
+    session = active()
+    pages = session.pages if session is not None else None
+    lab, found = _version("jupyterlab"), _labextension()
+    if found:
+        old = lab is not None and _older(lab, _LAB)
+        yield Check("panel", "note" if old else "ok", f"in {found}", f"it needs JupyterLab ≥ {_LAB}" if old else "")
+    else:
+        where = "the environment that JupyterLab runs from" if lab is None else "this environment"
+        cure = "" if pages else f"for the panel, pip install mlmagic in {where}, and reload the page"
+        yield Check("panel", "note", f"not installed in {sys.prefix}", cure)
+    if session is None:
+        return
+    if pages is None:
+        yield Check("page", "note", "none can connect: this is no Jupyter kernel")
+    elif pages:
+        yield Check("page", "ok", f"{pages} page{' is' if pages == 1 else 's are'} connected")
+    else:
+        yield Check("page", "note", "none is connected", "open the notebook in JupyterLab with the panel, or reload it")
+
+
+def _labextension() -> Path | None:
+    """The folder of the panel, where JupyterLab looks for such."""
+    for place in _labextension_paths():
+        for told in (*Path(place).glob("*/install.json"), *Path(place).glob("@*/*/install.json")):
+            if _is_ours(told):
+                return told.parent
+    return None
+
+
+def _labextension_paths() -> list[str]:
+    try:
+        from jupyter_core.paths import jupyter_path
+    except ImportError:  # no Jupyter here
+        return []
+    return list(jupyter_path("labextensions"))
+
+
+def _is_ours(told: Path) -> bool:
+    try:
+        found = json.loads(told.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("packageName") == "mlmagic"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _older(version: str, least: str) -> bool:
+    numbers = [[int(part) for part in re.findall(r"\d+", text)[:2]] for text in (version, least)]
+    return numbers[0] < numbers[1]
 
 
 def _store() -> Iterator[Check]:

@@ -6,10 +6,18 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mlmagic.cli import doctor, lineage, run, slice
+from mlmagic.cli import check, doctor, lineage, run, score, serve, slice
 from mlmagic.errors import MlmagicError
 
-_COMMANDS = {"run": run, "lineage": lineage, "slice": slice, "doctor": doctor}
+_COMMANDS = {
+    "run": run,
+    "lineage": lineage,
+    "slice": slice,
+    "serve": serve,
+    "score": score,
+    "check": check,
+    "doctor": doctor,
+}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 
 from mlmagic.magics._expressions import plain, value_of
 from mlmagic.magics._options import completer, one_line, parse
+from mlmagic.session import active
 
 _FILES = (".parquet", ".csv", ".profile")
 
@@ -22,7 +23,7 @@ class DriftMagics(Magics):
     @no_var_expand
     @one_line
     @magic_arguments()
-    @argument("reference", help="table, profile, or file of one (.parquet, .csv, .profile): what was normal")
+    @argument("reference", help="table, profile, file of one (.parquet, .csv, .profile): what was normal; an endpoint")
     @argument("current", nargs="?", help="table or file: what came")
     @argument("--columns", metavar="NAMES", help="only these: a,b,c")
     @argument("--method", metavar="NAMES", help="only these statistics: psi,ks,chi_square, …")
@@ -33,19 +34,21 @@ class DriftMagics(Magics):
     def drift(self, line: str) -> Any:
         """Compare current data with its reference, column by column and jointly.
 
+        With the name of an endpoint alone: the rows that it has logged with what its bundle was exported with.
+
         Examples::
 
             %drift train today
             %drift train.parquet today.parquet --columns age,income
             %drift train --save train.profile
             %drift train.profile today
+            %drift churn
         """
         import mlmagic
-        from mlmagic.errors import MisuseError
 
         asked = parse(self.drift, line)
         if asked.current is None and asked.save is None:
-            raise MisuseError("%drift takes a reference and current data: %drift train today")
+            return self._of_endpoint(asked)
         reference = self._given(asked.reference)
         if asked.save is not None:
             reference = self._saved(reference, plain(asked.save))
@@ -61,6 +64,23 @@ class DriftMagics(Magics):
             spelled={"reference": plain(asked.reference), "current": plain(asked.current)},
         )
 
+    def _of_endpoint(self, asked: Any) -> Any:
+        import mlmagic
+        from mlmagic.errors import MisuseError
+
+        name = plain(asked.reference)
+        shell: Any = self.shell
+        name = getattr(shell.user_ns.get(name), "endpoint_id", name)  # what %serve returned
+        if name.endswith(_FILES) or (name in shell.user_ns and not _is_endpoint(name)):
+            raise MisuseError("%drift takes a reference and current data, %drift train today, or an endpoint's name")
+        return mlmagic.drift(
+            name,
+            columns=_list(asked.columns),
+            methods=_list(asked.method),
+            alpha=asked.alpha,
+            joint=not asked.no_joint,
+        )
+
     def _given(self, text: str) -> Any:
         name = plain(text)
         return Path(name) if name.endswith(_FILES) else value_of(self.shell, text)
@@ -74,6 +94,11 @@ class DriftMagics(Magics):
         made.save(path)
         sys.stdout.write(f"wrote {path}\n")
         return made
+
+
+def _is_endpoint(name: str) -> bool:
+    session = active()
+    return session is not None and any(name in (row.name, row.endpoint_id) for row in session.store.endpoints())
 
 
 def _list(text: str | None) -> list[str] | None:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from mlmagic.errors import MisuseError
+
+ALONE = "--alone"  # argument of a server that outlives whoever started it
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -41,9 +44,11 @@ class Options:
     journals : str or None
         Folder of journals; ``None``: nothing is logged.
     log_rows : int
-        Most rows a second that are logged and watched; of more, the first of each tenth of a second.
+        Rows a second that are logged and watched, ten times as many in one go; of more, those that came first.
     threads : int
         Of one call of the model.
+    session_id : str or None
+        The kernel that starts it, for its record; ``None``: the command line.
     """
 
     bundle: str
@@ -62,6 +67,7 @@ class Options:
     journals: str | None = None
     log_rows: int = 2_000
     threads: int = 1
+    session_id: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,6 +75,13 @@ class Options:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Options:
         known = {field.name for field in fields(cls)}
-        return cls(
-            **{name: tuple(value) if name == "hosts" else value for name, value in plain.items() if name in known}
-        )
+        given: dict[str, Any] = {name: value for name, value in plain.items() if name in known}
+        return cls(**{**given, "hosts": tuple(given.get("hosts", ()))})
+
+
+def check_options(options: Options) -> None:
+    """Raises `MisuseError` for numbers that cannot be, before anything starts."""
+    if not 0 <= options.port < 1 << 16:
+        raise MisuseError(f"a port is a number from 0 (any that is free) to 65535, not {options.port}")
+    if not 0 < options.slo_ms < 1e6:
+        raise MisuseError(f"--slo-ms takes a number of milliseconds above 0, not {options.slo_ms:g}")
