@@ -26,7 +26,7 @@ help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.demo  ## run the tour on real data; show what was tracked, what it cost, where it is stored
-	@$(BIN)/python notebooks/demo.py
+	@PYTHONPATH=$(CURDIR) $(BIN)/python notebooks/demo.py
 
 test: $(VENV)/.dev $(EXTRA)  ## run all tests but the long ones (TESTS=… narrows, TORCH=1 adds PyTorch)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)

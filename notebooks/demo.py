@@ -1,5 +1,6 @@
 """`make demo`: run the tour in fresh kernels and show, in a terminal, what is remembered and what is not redone."""
 
+import json
 import os
 import sys
 import textwrap
@@ -7,8 +8,12 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import onnxruntime
+from sklearn.datasets import load_breast_cancer
 
 import mlmagic
+from benchmarks.load import Spec, load, request
 from mlmagic.api.headless import Run
 from mlmagic.tuning.outcome import params_in_words
 
@@ -18,7 +23,8 @@ CHANGE = ("quantile=0.995", "quantile=0.99")
 RULES = (
     "SELECT a.name AS rule, r.fired, r.rows, e.execution_count AS model_made_in, left(e.source, 22) AS by_cell "
     "FROM assertion_results r JOIN assertions a USING (assertion_id) JOIN versions v ON v.version_id = r.model_version "
-    "JOIN executions e ON e.execution_id = v.execution_id ORDER BY r.at DESC LIMIT 1"
+    "JOIN executions e ON e.execution_id = v.execution_id "
+    "WHERE r.endpoint_id IS NULL ORDER BY r.at DESC LIMIT 1"
 )
 QUERY = "SELECT execution_count AS cell, round(1000 * seconds) AS ms, left(source, 50) AS source FROM executions"
 
@@ -96,8 +102,51 @@ def verdicts() -> bool:
     return bool(rules.fired[0] > 0 and moved.drifted[0] > 0)
 
 
+def served() -> bool:
+    title("6. Out of the notebook: the exported model behind HTTP   %export, %serve")
+    with mlmagic.serve("tumours") as endpoint:
+        rows = real_rows(endpoint.schema.names)
+        scores = endpoint.predict_proba(rows)
+        print(f"{endpoint}; {len(rows)} real rows scored: {np.mean(scores[:, 1] > 0.5):.0%} benign")
+        path, port = "/v1/models/tumours:predict", int(endpoint.url.rpartition(":")[2])
+        bodies = [json.dumps({"rows": [row]}).encode() for row in rows.to_dict("records")]
+        found = load(Spec(port, [request(path, body, port) for body in bodies], seconds=3))
+        right = all(
+            np.allclose(json.loads(answer)["predictions"][0]["probabilities"], scores[number], atol=1e-6)
+            for number, answer in found.answers
+        )
+        print(
+            f"64 connections, one row a request: {found.rate:,.0f} requests a second, p50 {found.percentile(0.5):.1f} ms, "
+            f"p99 {found.percentile(0.99):.1f} ms; {'all answers right' if right else 'WRONG ANSWERS'}"
+        )
+        print(f"raw onnxruntime, no server, 64 rows a call, one thread: {raw_rate(endpoint, rows):,.0f} rows a second")
+    return right and not found.failed
+
+
+def real_rows(columns: tuple[str, ...]):
+    """The tour's data, prepared as the tour does, without clipping."""
+    data = load_breast_cancer(as_frame=True).frame
+    data["size ratio"] = data["worst radius"] / data["mean radius"]
+    data["roughness"] = data["mean concavity"] * data["mean symmetry"]
+    return data[list(columns)]
+
+
+def raw_rate(endpoint, rows) -> float:
+    """Rows a second of the runtime alone."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    model = max(Path(".mlmagic/bundles/tumours").glob("*/model.onnx"), key=lambda path: path.stat().st_mtime)
+    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    feed = {endpoint.schema.tensor: rows.to_numpy(np.float32)[:64]}
+    calls, began = 0, time.perf_counter()
+    while time.perf_counter() - began < 0.5:
+        session.run(None, feed)
+        calls += 1
+    return 64 * calls / (time.perf_counter() - began)
+
+
 def second_run(first: Run) -> Run:
-    title("6. The tour once more, in another fresh kernel")
+    title("7. The tour once more, in another fresh kernel")
     run = mlmagic.run(TOUR)
     print(f"{run.reused} of {len(tracked())} cells under %%track reused; saved {run.saved_seconds:.1f} s")
     print(f"(the first run reused {first.reused}, within itself, and saved {first.saved_seconds:.1f} s)")
@@ -105,7 +154,7 @@ def second_run(first: Run) -> Run:
 
 
 def third_run() -> Run:
-    title(f"7. One cell changed ({CHANGE[0]} → {CHANGE[1]}): what runs, and why?   %reuse explain")
+    title(f"8. One cell changed ({CHANGE[0]} → {CHANGE[1]}): what runs, and why?   %reuse explain")
     change()
     try:
         run = mlmagic.run(CHANGED)
@@ -124,9 +173,9 @@ def main() -> int:
         print(f"the tour stopped: {first.error}", file=sys.stderr)
         return 1
     verdict = lineage_and_slice(first.cells)
-    shared, judged = the_sweep(), verdicts()
+    shared, judged, answered = the_sweep(), verdicts(), served()
     runs = [second_run(first), third_run()]
-    title("8. Now you")
+    title("9. Now you")
     store = Path(".mlmagic/lineage.duckdb").resolve()
     print(
         textwrap.dedent(f"""\
@@ -136,7 +185,14 @@ def main() -> int:
         """)
     )
     print(f"done in {time.perf_counter() - started:.0f} s")
-    good = verdict == "same" and shared >= 3 and judged and runs[0].reused >= 4 and not any(run.error for run in runs)
+    good = (
+        verdict == "same"
+        and shared >= 3
+        and judged
+        and answered
+        and runs[0].reused >= 4
+        and not any(run.error for run in runs)
+    )
     return 0 if good else 1
 
 

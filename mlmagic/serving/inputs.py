@@ -39,7 +39,7 @@ class Inputs:
         data = one.get("data")
         if one.get("datatype") != "FP32" or type(one.get("name")) is not str or type(data) is not list:
             return None
-        return ([data], None, 1) if len(data) == self._shape[0] else None
+        return ([data], None, 1) if len(data) == self._shape[0] and type(data[0]) is not list else None
 
     def rows_of(self, tensors: Sequence[Tensor]) -> Rows:
         """What the tensors of a request hold.

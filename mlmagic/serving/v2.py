@@ -61,9 +61,8 @@ class Infer:
         text, binary = _split(body, head.json_bytes)
         plain = self._read(text)
         parameters = plain.get("parameters") or {}
-        rows, feeds, count = self._inputs.one_row(plain["inputs"]) or self._inputs.rows_of(
-            tensors_of(plain["inputs"], binary)
-        )
+        found = None if binary else self._inputs.one_row(plain["inputs"])
+        rows, feeds, count = found or self._inputs.rows_of(tensors_of(plain["inputs"], binary))
         form = self._form(plain.get("outputs"), parameters)
         self._intake.take(request, form, count, head, _id(plain.get("id")), _timeout(parameters))
         request.rows, request.feeds = rows, feeds

@@ -29,6 +29,7 @@ class Reply:
     count: int | None
     outputs: list[dict[str, Any]] = field(default_factory=list)
     content: dict[str, Any] = field(default_factory=dict)
+    comms: list[dict[str, Any]] = field(default_factory=list)  # messages to pages, which nobody sees as outputs
 
     def stream(self, name: str) -> str:
         return "".join(made["content"]["text"] for made in self.outputs if made["content"].get("name") == name)
@@ -121,7 +122,8 @@ class Kernel:
 
     def wait(self, message: str, timeout: float = 60) -> Reply:
         deadline = time.monotonic() + timeout
-        outputs = []
+        outputs: list[dict[str, Any]] = []
+        comms: list[dict[str, Any]] = []
         while True:
             made = self.client.get_iopub_msg(timeout=max(0.1, deadline - time.monotonic()))
             if made["parent_header"].get("msg_id") != message:
@@ -129,12 +131,12 @@ class Kernel:
             if made["msg_type"] == "status" and made["content"]["execution_state"] == "idle":
                 break
             if made["msg_type"] not in ("status", "execute_input"):
-                outputs.append(made)
+                (comms if made["msg_type"].startswith("comm_") else outputs).append(made)
         while True:
             reply = self.client.get_shell_msg(timeout=max(0.1, deadline - time.monotonic()))
             if reply["parent_header"].get("msg_id") == message:
                 content = reply["content"]
-                return Reply(content["status"], content.get("execution_count"), outputs, content)
+                return Reply(content["status"], content.get("execution_count"), outputs, content, comms)
 
     def wait_for_print(self, message: str, text: str, timeout: float = 30) -> None:
         """Until the cell has printed `text`."""

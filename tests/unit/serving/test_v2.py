@@ -91,6 +91,39 @@ def test_one_tensor_for_all_columns_flat_or_nested(sums, data, name):
     assert [one["datatype"] for one in answer.json["outputs"]] == ["INT64", "FP32"]
 
 
+@pytest.mark.parametrize("data", [[1, 2.5, -1], [[1, 2.5, -1]]])
+@pytest.mark.parametrize("more", [{}, {"parameters": {}}])
+def test_one_row_is_no_special_case(sums, data, more):
+    one = {**X, "shape": [1, 3], "data": data, **more}
+    assert outputs(sums.infer({"inputs": [one]})) == {"label": [1], "probabilities": [-2.5, 2.5]}
+    answer = sums.infer({"inputs": [{**one, "data": [1, "2", 3]}]})
+    assert (answer.status, answer.error) == (400, "row 0, column 'c 1': '2', where a number is expected")
+    assert sums.ask(with_binary(sums.infer_path, {"inputs": [one]}, b"more")).error.startswith("4 bytes follow")
+
+
+@pytest.mark.parametrize("data", [[5], [[5]]])
+def test_one_row_of_one_column(tmp_path, data):
+    with running(made.matrix(tmp_path, columns=1)) as one:
+        asked = {"inputs": [{**X, "shape": [1, 1], "data": data}]}
+        assert outputs(one.infer(asked))["probabilities"] == [-5.0, 5.0]
+
+
+def test_rows_of_one_request_that_go_into_several_batches_come_back_as_one(tmp_path):
+    rows = np.arange(900, dtype="<f4").reshape(300, 3)
+    with running(made.matrix(tmp_path, timing=[{"rows": 7, "seconds": 1e-5}])) as sums:
+        tensor = {**X, "shape": [300, 3]}
+        assert outputs(sums.infer({"inputs": [{**tensor, "data": rows.tolist()}]}))["probabilities"][1::2] == [
+            float(total) for total in rows.sum(axis=1)
+        ]
+        binary = {**tensor, "parameters": {"binary_data_size": rows.nbytes}}
+        del binary["data"]
+        head = {"inputs": [binary], "outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}]}
+        answer = sums.ask(with_binary(sums.infer_path, head, rows.tobytes()))
+        found = np.frombuffer(answer.body[int(answer.headers["inference-header-content-length"]) :], "<f4")
+        assert found.reshape(300, 2)[:, 1].tolist() == rows.sum(axis=1).tolist()
+        assert len(sums.predict(rows.tolist()).json["predictions"]) == 300
+
+
 def test_the_path_with_the_version_is_the_same(sums):
     path = f"/v2/models/sums/versions/{sums.bundle.version}/infer"
     assert outputs(sums.ask(request("POST", path, {"inputs": [X]})))["label"] == [1, 0]

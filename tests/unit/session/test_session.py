@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlmagic.capture import Cell, Outcome
-from mlmagic.records import Measure, Sweep, Trial
+from mlmagic.records import Bundle, Measure, Sweep, Trial
 from mlmagic.session import Session
 from mlmagic.session.project import open_project
 from mlmagic.session.settings import MLMagic, settings
@@ -123,3 +123,31 @@ def test_trials_that_a_full_disk_refuses_are_written_with_their_measures_when_th
     session.swept(Sweep("w1", None, "mlp", {}, "auc", "maximize", "finished", 1.0))
     assert session.store.trials("w1") == [trial]
     assert session.store.reports("w1") == [told]
+
+
+def test_a_model_that_left_the_notebook_goes_through_the_journal_into_the_store(session):
+    made = Bundle("b1", "churn", "/p/churn/1", "e1.model", 1.5, {"rows": 3}, "model", "0a1b")
+    session.exported(made)
+    assert session.store.bundles() == [made]
+
+
+def test_closing_stops_what_was_served_and_names_what_does_not_stop(session):
+    class Handle:
+        def __init__(self, name, error=None):
+            self.name, self.error, self.stopped = name, error, 0
+
+        def stop(self):
+            self.stopped += 1
+            if self.error is not None:
+                raise self.error
+
+        def __repr__(self):
+            return f"endpoint {self.name}"
+
+    said = []
+    session.say = said.append
+    good, bad = Handle("good"), Handle("bad", PermissionError(1, "not permitted"))
+    session.endpoints.update(g=good, b=bad)
+    session.close()
+    assert (good.stopped, bad.stopped, session.endpoints) == (1, 1, {})
+    assert said == ["endpoint bad could not be stopped (PermissionError: [Errno 1] not permitted)"]
