@@ -22,6 +22,14 @@ def project_folder(working_folder: Path | None = None) -> Path:
     return Path(home).expanduser().absolute() if home else (working_folder or Path.cwd()) / PROJECT_FOLDER
 
 
+def shown_path(path: str | os.PathLike[str]) -> str:
+    """A path as a reader in the working folder writes it: relative where it lies below, else as it is."""
+    try:
+        return Path(path).relative_to(Path.cwd()).as_posix()
+    except (OSError, ValueError):
+        return os.fspath(path)
+
+
 def key_path() -> Path:
     """The file of the key that signs kept results: ``MLMAGIC_KEY_FILE``, else in the user's own data folder."""
     given = os.environ.get("MLMAGIC_KEY_FILE")

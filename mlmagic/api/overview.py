@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from mlmagic.config import shown_path
 from mlmagic.results import Result
 from mlmagic.session import require
 from mlmagic.session.project import folder_bytes
@@ -28,7 +28,7 @@ class Status(Result):
     bytes: int
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        yield "path", _short(self.path)
+        yield "path", shown_path(self.path)
         yield "session", self.session
         yield "tracking", "on" if self.tracking else "off (%mlmagic on)"
         yield "cells tracked", str(self.cells_tracked)
@@ -70,9 +70,3 @@ def status() -> Status:
         overhead_percent=100 * tracking / seconds if seconds else 0.0,
         bytes=folder_bytes(session.project.folder),
     )
-
-
-def _short(path: str) -> str:
-    """A path as it is typed from here."""
-    place, here = Path(path), Path.cwd()
-    return place.relative_to(here).as_posix() if place.is_relative_to(here) else path

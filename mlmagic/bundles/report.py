@@ -8,6 +8,7 @@ from typing import Any
 
 from mlmagic.bundles.readme import seen, words_of
 from mlmagic.bundles.schema import Schema
+from mlmagic.config import shown_path
 from mlmagic.results import Result
 
 SHOWN = 12  # inputs in the text face
@@ -72,7 +73,7 @@ class ExportReport(Result):
         """What it is and where, in one line."""
         size = f"{self.nbytes / 1e6:.1f} MB" if self.nbytes >= 100_000 else f"{self.nbytes / 1e3:.0f} kB"
         took = "" if self.seconds is None else f", in {self.seconds:.1f} s"
-        return f"exported {self.name} (version {self.version}) to {self.path}: {size}{took}"
+        return f"exported {self.name} (version {self.version}) to {shown_path(self.path)}: {size}{took}"
 
     def facts(self) -> list[tuple[str, str]]:
         """What there is to say, under a heading each."""

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
+from mlmagic.config import shown_path
 from mlmagic.records import Bundle, Endpoint, Prediction, as_json
 from mlmagic.results import Result
 
@@ -271,7 +272,7 @@ def about(one: EndpointState) -> list[str]:
     elif one.state == "gone":
         lines[0] = f"started {when(one.endpoint.started_at)}; its process is gone, and did not say when it ended"
     if one.bundle is not None:
-        lines.append(f"bundle {one.bundle.path}")
+        lines.append(f"bundle {shown_path(one.bundle.path)}")
     watched = one.live.get("watched") or {}
     if watched.get("unlogged"):
         lines.append(f"{watched['unlogged']:,} rows were answered and not looked at: they came too fast")

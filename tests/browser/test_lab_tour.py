@@ -106,6 +106,8 @@ def test_the_tour_runs_and_shows_its_pictures(notebook):
             ("%evaluate model", "ROC AUC", "evaluate"),
             ("%assertions run", "large_but_benign", "assertions"),
             ("early, late =", "columns drifted", "drift"),
+            ("%export model", "rows of X_train", "export"),
+            ("%endpoints", "large_but_benign", "endpoints"),
         ):
             _scroll_to(notebook, source)
             assert notebook.locator(".jp-OutputArea", has_text=shown).last.is_visible()

@@ -54,6 +54,18 @@ def test_sql_finds_the_parameter_and_the_metric(executed):
     assert "auc" in answer
 
 
+def test_the_model_leaves_the_notebook_and_answers(executed):
+    exported = _output(executed, "%export model")
+    assert "X_test, 143 rows: probabilities within" in exported
+    assert "large_but_benign" in exported
+    answered = _output(executed, "import json")
+    assert "'label': 1" in answered
+    assert "row 0, column 'mean radius': 'large', where a number is expected" in answered
+    assert "fired: large_but_benign" in _output(executed, "%endpoints")
+    joined = _output(executed, '%lineage --sql "SELECT p.request_id')
+    assert "%%track train" in joined
+
+
 def test_what_was_computed_is_not_computed_again(executed):
     cells = [cell for cell in executed.cells if cell.cell_type == "code"]
     told = [
