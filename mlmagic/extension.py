@@ -12,6 +12,7 @@ from mlmagic.analysis import analyse, redact
 from mlmagic.capture import Cell, Outcome
 from mlmagic.config import PROJECT_FOLDER
 from mlmagic.magics import COMPLETERS, MAGICS
+from mlmagic.panel.panel import Panel
 from mlmagic.session import Session, active, set_current
 from mlmagic.session.hooks import NotebookHooks
 from mlmagic.session.reuse import ReuseHooks, open_cache
@@ -37,6 +38,7 @@ class Extension:
         cache = self.session.cache = open_cache(self.session.project, self.session.tell_once)
         self.hooks = NotebookHooks(shell, self.session, redact, ReuseHooks(shell, self.session, cache))
         self.magics = _Magics(shell)
+        self.panel = Panel(shell, self.session)
 
     def load(self) -> None:
         cell = self._running_cell()
@@ -46,10 +48,12 @@ class Extension:
         self.shell.configurables.append(self.settings)
         self.magics.install()
         self.hooks.install()
+        self.panel.install()  # after the hooks: what they record of a cell comes before the cell's end
         if cell is not None:
             self.session.begin(cell)  # `post_run_cell` of the loading cell is still to come
 
     def unload(self) -> None:
+        self.panel.remove()
         if self.session.recorder.running:
             self.session.end(Outcome("ok", self.shell.execution_count))
         self.hooks.remove()

@@ -10,7 +10,8 @@ Two comms, since what the page sends on one that cells push on has to wait for t
     The page asks (`Request`), the kernel answers (`Reply`), also while a cell runs.
 
 The kernel keeps a third open, ``mlmagic.hello``: it tells pages that the extension is loaded. A page that missed a
-message (`seq` is not the next one) says what it shows again, and is sent a snapshot.
+message (`seq` is not the next one) says what it shows again, and is sent a snapshot. What is larger than one push
+may be goes on in deltas. A section's key is there as soon as it is shown and can be told.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Cell(TypedDict):
     unkept: str | None  # why it cannot be reused, where reuse was asked for
     failed: list[str]  # checks that fired on what it made
     source_hash: str  # of the text that ran: the page tells whether it was edited since
+    typed: NotRequired[int | None]  # CRC-32 of the text as it was sent; None where the store has it without its secrets
 
 
 class Node(TypedDict):
@@ -105,7 +107,7 @@ class Snapshot(TypedDict):
 
 
 class Delta(TypedDict):
-    """What changed: cells and nodes by id, edges that are new, and whole lists of the rest."""
+    """What changed: cells and nodes by id, edges that are new or no more, and whole lists of the rest."""
 
     type: Literal["delta"]
     seq: int
@@ -113,7 +115,9 @@ class Delta(TypedDict):
     cells: NotRequired[list[Cell]]
     nodes: NotRequired[list[Node]]
     edges: NotRequired[list[Edge]]
+    cut: NotRequired[list[Edge]]  # edges that are no more, although both ends are
     gone: NotRequired[list[str]]  # ids of nodes
+    more: NotRequired[int]
     reuse: NotRequired[Reuse]
     sweeps: NotRequired[list[Item]]
     checks: NotRequired[list[Item]]

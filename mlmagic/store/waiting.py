@@ -7,6 +7,7 @@ import time
 
 from mlmagic.errors import StoreError
 
+_uneven = random.Random()  # one of our own: the user's generator stays where it is
 _FIRST, _GROWTH, _LONGEST = 0.002, 1.6, 0.1  # seconds; a window lasts 1 to 40 ms
 
 
@@ -28,7 +29,7 @@ class Patience:
         if not self.left:
             raise self.over(holder)
         # Uneven, so that processes that met once do not meet at every turn.
-        time.sleep(min(self._pause * random.uniform(0.5, 1.5), self.left))
+        time.sleep(min(self._pause * _uneven.uniform(0.5, 1.5), self.left))
         self._pause = min(self._pause * _GROWTH, _LONGEST)
 
     def over(self, holder: str) -> StoreError:
