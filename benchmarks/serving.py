@@ -21,7 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.load import Load, Spec, load, request
-from benchmarks.serving_peers import PEERS, Rows, Running, free_port, read_tensor, running, started, tensor_body
+from benchmarks.serving_peers import (
+    PEERS,
+    Rows,
+    Running,
+    free_port,
+    read_tensor,
+    rows_body,
+    running,
+    started,
+    tensor_body,
+)
 from benchmarks.table import Row
 
 ROWS = 2_000  # different requests
@@ -119,7 +129,7 @@ class Result:
 def _measured(work: Work, folder: Path) -> Iterator[Row]:
     ours = {}
     for how, path, body, read in (
-        ("JSON rows", f"/v1/models/{work.name}:predict", _named_rows, _scores),
+        ("JSON rows", f"/v1/models/{work.name}:predict", rows_body, _scores),
         ("v2 JSON", f"/v2/models/{work.name}/infer", tensor_body(work.tensor), read_tensor),
     ):
         with _mlmagic(work, path, body, folder / f"{work.name}-{how.replace(' ', '-')}") as server:
@@ -138,10 +148,6 @@ def _mlmagic(work: Work, path: str, body: Callable[[Rows], bytes], home: Path) -
         if isinstance(found, str):
             raise SystemExit(f"mlmagic {found}")
         yield found
-
-
-def _named_rows(rows: Rows) -> bytes:
-    return json.dumps({"rows": [{f"x{at}": value for at, value in enumerate(row)} for row in rows]}).encode()
 
 
 def _scores(answer: bytes) -> Rows:

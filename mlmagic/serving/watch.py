@@ -29,7 +29,7 @@ FLUSH = 0.1  # seconds between two frames
 HEAD = struct.Struct("<Q")  # a frame's length; then the frame, a pickle from this user's own process to itself
 
 BURST = 10  # seconds' worth of rows that may come at once: a frame scored whole is logged whole
-_BYTES = 40 << 20  # of inputs and answers a second, whatever `log_rows` allows: images are large
+_BYTES = 4 << 20  # of inputs and answers a second, whatever `log_rows` allows: images are large
 _HEAVIEST = 16 << 20  # bytes that may come at once
 _STARTS = 2  # the first one, and one more when it died
 

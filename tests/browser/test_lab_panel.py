@@ -1,4 +1,4 @@
-"""The panel and the marks in JupyterLab, driven in a real Chromium: every section and mark, and what kernels go through."""
+"""The panel and the marks in JupyterLab, in a real Chromium: every section and mark, and what kernels go through."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Desk:
         self.lab, self.page = lab, page
         self.problems: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(f"{error} {error.stack}"))
-        page.on("console", lambda line: self.problems.append(f"{line.text} {line.location}") if line.type == "error" else None)
+        page.on(
+            "console",
+            lambda line: self.problems.append(f"{line.text} {line.location}") if line.type == "error" else None,
+        )
 
     def write(self, cells: list[str], name: str = "book", kernel: str = "python3") -> None:
         nbformat.write(book_of(cells, kernel), self.lab.folder / f"{name}.ipynb")
@@ -152,13 +155,26 @@ def test_the_bundle_is_small():
 
 
 def cell(number: int, **more: Any) -> dict[str, Any]:
-    fixed = {"id": f"cell-{number}", "execution": f"e{number}", "count": number + 1, "name": None, "line": f"x{number} = 1"}
+    fixed = {
+        "id": f"cell-{number}",
+        "execution": f"e{number}",
+        "count": number + 1,
+        "name": None,
+        "line": f"x{number} = 1",
+    }
     rest = {"status": "ok", "seconds": 1.5, "saved": 0, "stale": None, "unkept": None, "failed": [], "source_hash": ""}
     return fixed | rest | more
 
 
 def item(name: str, state: str, **more: Any) -> dict[str, Any]:
-    fixed = {"id": name, "name": name, "state": state, "text": f"{name} in a sentence", "details": ["one", "two"], "cell": "cell-0"}
+    fixed = {
+        "id": name,
+        "name": name,
+        "state": state,
+        "text": f"{name} in a sentence",
+        "details": ["one", "two"],
+        "cell": "cell-0",
+    }
     return fixed | more
 
 
@@ -166,8 +182,10 @@ FOE = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/
  role="img" aria-label="A picture" onload="window.foe = 1">
 <script>window.foe = 2</script><style>@import url(http://foe.invalid/style.css);</style>
 <foreignObject><body xmlns="http://www.w3.org/1999/xhtml"><img src="x" onerror="window.foe = 3"/></body></foreignObject>
-<a xlink:href="javascript:window.foe = 4"><rect width="90" height="40" fill="currentColor" onclick="window.foe = 5"/></a>
-<image href="http://foe.invalid/picture.png"/><rect x="100" width="90" height="40" style="fill: url(http://foe.invalid/f)"/>
+<a xlink:href="javascript:window.foe = 4">
+<rect width="90" height="40" fill="currentColor" onclick="window.foe = 5"/></a>
+<image href="http://foe.invalid/picture.png"/>
+<rect x="100" width="90" height="40" style="fill: url(http://foe.invalid/f)"/>
 </svg>"""
 
 
@@ -206,7 +224,7 @@ def test_marks_and_lists_say_in_words_what_they_show_and_a_picture_runs_nothing(
     for word, glyph, entry in zip(["good", "bad", "warning", "running", "past"], "✓✗!…–", entries.all(), strict=True):
         assert entry.locator(".mlmagic-state").inner_text() == f"{glyph} {word}"
     entries.first.locator("summary").click()
-    assert entries.first.get_by_role("img", name="A picture").is_visible()
+    entries.first.get_by_role("img", name="A picture").wait_for()
     assert entries.first.locator("script, foreignObject, image, [onload], [onclick], [href]").count() == 0
     entries.first.locator("rect").first.click(force=True)
     assert desk.page.evaluate("() => window.foe") is None
@@ -219,7 +237,10 @@ def test_marks_and_lists_say_in_words_what_they_show_and_a_picture_runs_nothing(
 
 def test_two_thousand_nodes_stay_usable(desk: Desk):
     count = 2000
-    cells = [{"id": f"n{n}", "kind": "cell" if n % 2 == 0 else "variable", "label": f"x{n}", "cell": "cell-1", "row": n} for n in range(count)]
+    cells = [
+        {"id": f"n{n}", "kind": "cell" if n % 2 == 0 else "variable", "label": f"x{n}", "cell": "cell-1", "row": n}
+        for n in range(count)
+    ]
     edges = [[f"n{n - 1}", f"n{n}"] for n in range(1, count)] + [["n1", f"n{n}"] for n in range(2, count, 2)]
     desk.write([FAKE.format(said=json.dumps(snapshot(nodes=cells, edges=edges, cells=[cell(1)]))), "x1 = 1"])
     panel = desk.open().show()
@@ -268,7 +289,12 @@ def test_marks_lineage_and_the_ledger_follow_what_runs(desk: Desk):
     graph = panel.get_by_role("listbox")
     total = graph.get_by_role("option", name="variable total · int")
     total.click()
-    for name, way in {"variable rows": "up", "variable limit": "up", "variable twice": "down", "variable alone": None}.items():
+    for name, way in {
+        "variable rows": "up",
+        "variable limit": "up",
+        "variable twice": "down",
+        "variable alone": None,
+    }.items():
         assert graph.get_by_role("option", name=name).get_attribute("data-way") == way
     assert "made in [4]" in panel.locator(".mlmagic-about").inner_text()
     assert "upstream" in graph.get_by_role("option", name="variable limit").get_attribute("aria-label")
@@ -276,7 +302,9 @@ def test_marks_lineage_and_the_ledger_follow_what_runs(desk: Desk):
     graph.focus()
     desk.page.keyboard.press("ArrowRight")
     graph.locator("[aria-selected=true]", has_text="twice").wait_for()
-    before = {name: graph.get_by_role("option", name=name).bounding_box() for name in ("variable rows", "variable twice")}
+    before = {
+        name: graph.get_by_role("option", name=name).bounding_box() for name in ("variable rows", "variable twice")
+    }
     desk.light_and_dark("panel-lineage")
 
     desk.edit(1, "import time\nlimit = 4")
@@ -312,7 +340,9 @@ def test_marks_lineage_and_the_ledger_follow_what_runs(desk: Desk):
 
 def test_commands_ask_the_kernel_and_a_slice_becomes_a_script(desk: Desk):
     desk.write([*WORK[:4], "print(total)"])
-    panel = desk.open().show()
+    desk.open().page.locator(".jp-NotebookPanel-toolbar [data-jp-item-name=mlmagic]").click()
+    panel = desk.page.locator("#mlmagic-panel")
+    panel.wait_for(state="visible")
     desk.run()
     desk.marks(["ran"] * 5)
     desk.choose(4)
@@ -368,7 +398,6 @@ def test_cancel_reaches_a_running_cell_and_the_other_notebook_keeps_its_own_mark
     desk.marks(["ran", "error", None], seconds=15)
     assert "Interrupted after" in desk.story(1)
     assert panel.get_by_role("button", name="Cancel", exact=True).is_hidden()
-    desk.problems = [line for line in desk.problems if "KeyboardInterrupt" not in line]
     desk.command("docmanager:open", wait=True, path="book.ipynb")
     panel.get_by_role("status").filter(has_text="book.ipynb: 2 cells tracked").wait_for()
 
@@ -442,3 +471,46 @@ def test_one_hint_says_what_to_do_where(desk: Desk):
     desk.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
     panel.get_by_text("book.ipynb: this notebook has no kernel.").wait_for()
     assert hint.is_hidden()
+
+
+MODEL = [
+    LOAD,
+    "import numpy as np, pandas as pd\nrng = np.random.default_rng(0)\n"
+    "X = pd.DataFrame({'age': rng.integers(18, 90, 600), 'income': rng.normal(50, 10, 600).round(2)})\n"
+    "y = np.where(X['age'] + X['income'] > 100, 'leaves', 'stays')",
+    "from sklearn.linear_model import LogisticRegression\n"
+    "model = LogisticRegression(max_iter=500).fit(X[:400], y[:400])",
+    "%%assertion old_leave --on model\ndef old_leave(inputs, outputs):\n"
+    "    return (inputs['age'] > 60) & (outputs[:, 0] > 0.5)",
+    "%assertions run model X",
+    "%%sweep tiny --minimize loss --trials 6 --workers 1 --sampler random\n"
+    "value = sweep.float(0, 1)\nloss = (value - 0.3) ** 2",
+    "import mlmagic\nbundle = mlmagic.export(model, 'churn', holdout=(X[400:], y[400:]), train=X[:400])",
+    "endpoint = %serve churn",
+    "answers = endpoint.predict(X)",
+]
+
+
+def test_sweeps_checks_and_endpoints_show_their_state_and_pictures(desk: Desk):
+    pytest.importorskip("skl2onnx")
+    pytest.importorskip("httptools")
+    desk.write(MODEL)
+    panel = desk.open().show("Checks")
+    desk.run()
+    desk.marks(["ran", "failed", "failed", *["ran"] * 6], seconds=60)  # the rows and the model
+    assert "Check failed: old_leave." in desk.story(2)
+
+    for section, name, said, pictures in [
+        ("Checks", "old_leave", "fired on 253 of 600 rows", 0),
+        ("Sweeps", "tiny", "best: ", 1),
+        ("Endpoints", "churn", "old_leave fired on 253 of 600 rows", 0),
+    ]:
+        desk.show(section)
+        entry = panel.locator(".mlmagic-entry", has_text=name)
+        entry.locator("summary").click()
+        entry.get_by_text(said).first.wait_for()
+        assert entry.locator("svg").count() == pictures
+        desk.light_and_dark(f"panel-{section.lower()}")
+        assert entry.get_by_text(said).first.is_visible()  # details stay open over what else happens
+    entry.get_by_role("button", name="[3]").click()
+    assert desk.page.evaluate(f"() => {CONTENT}.activeCellIndex") == 2
