@@ -17,7 +17,7 @@ JOBS   ?= 2
 EXTRA  := $(if $(filter-out 0,$(TORCH)),$(VENV)/.torch)
 
 # An install is repeated when one of these changed.
-PANEL  := $(wildcard labextension/package*.json labextension/tsconfig.json labextension/src/* labextension/style/* labextension/schema/*)
+PANEL  := $(wildcard labextension/package*.json labextension/tsconfig.json labextension/src/* labextension/src/sections/* labextension/style/* labextension/schema/*)
 INPUTS := pyproject.toml constraints.txt hatch_build.py $(PANEL)
 
 .PHONY: help demo test lab bench lint soak clean

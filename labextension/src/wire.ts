@@ -83,6 +83,7 @@ export interface Item {
   id: string;
   name: string;
   state: ItemState;
+  word: string;
   text: string;
   details: string[];
   cell: string | null;

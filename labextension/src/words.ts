@@ -36,13 +36,13 @@ export function cut(text: string, letters: number): string {
   return text.length <= letters ? text : `${text.slice(0, Math.max(1, letters - 1))}…`;
 }
 
-/** Glyph and word of a list's entry. */
-export const STATES: Readonly<Record<ItemState, readonly [glyph: string, word: string]>> = {
-  running: ['…', 'running'],
-  good: ['✓', 'good'],
-  bad: ['✗', 'bad'],
-  warn: ['!', 'warning'],
-  past: ['–', 'past']
+/** Beside the word that says how an entry of a list stands. */
+export const GLYPHS: Readonly<Record<ItemState, string>> = {
+  running: '…',
+  good: '✓',
+  bad: '✗',
+  warn: '!',
+  past: '–'
 };
 
 /** A node of the graph in one line: what its tooltip says, and a screen reader. */

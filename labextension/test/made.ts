@@ -24,7 +24,7 @@ export function node(id: string, row: number, more: Partial<Node> = {}): Node {
 }
 
 export function item(id: string, more: Partial<Item> = {}): Item {
-  return { id, name: id, state: 'good', text: '', details: [], cell: null, ...more };
+  return { id, name: id, state: 'good', word: 'fine', text: '', details: [], cell: null, ...more };
 }
 
 export function snapshot(more: Partial<Snapshot> = {}): Snapshot {

@@ -61,6 +61,7 @@ def _rule(one: Verdict, places: Places) -> Item:
         one.rule.name,
         _STATES[one.state],
         one.said,
+        word=one.state,
         details=about(one),
         cell=cell,
         picture=alone(_rates(one), _STYLE),
@@ -114,6 +115,7 @@ def _comparison(rows: Sequence[Drift], places: Places) -> Item:
         f"{first.reference} → {first.current}",
         "bad" if moved else "good",
         whole if columns else ("drift" if moved else "no drift"),
+        word="drifted" if moved else "no drift",
         details=[_said(name, moved) for name in names],
         cell=places.cell_of(first.execution_id),
     )

@@ -54,11 +54,17 @@ def _item(
     moved: Sequence[Drift],
     cell: str | None,
 ) -> Item:
-    state = "past" if not alive else "bad" if fired else "warn" if moved else "good"
+    state, word = _state(alive, bool(fired), bool(moved))
     answered = f"{logged['rows']:,} rows answered" if logged else "nothing answered yet"
     text = f"{row.url}, {answered}" if alive else f"ended, {answered}"
     details = [*_speed(logged), *map(_said, fired), *_drift(moved)]
-    return item(row.endpoint_id, row.name or row.bundle_id, state, text, details=details, cell=cell)
+    return item(row.endpoint_id, row.name or row.bundle_id, state, text, word=word, details=details, cell=cell)
+
+
+def _state(alive: bool, fired: bool, moved: bool) -> tuple[str, str]:
+    if not alive:
+        return "past", "ended"
+    return ("bad", "rule fires") if fired else ("warn", "drift") if moved else ("good", "running")
 
 
 def _speed(logged: Mapping[str, Any]) -> Iterator[str]:

@@ -38,6 +38,7 @@ def item(
     state: str,
     text: str,
     *,
+    word: str,
     details: Iterable[str] = (),
     cell: str | None = None,
     picture: str | None = None,
@@ -48,6 +49,7 @@ def item(
         id=line(key, 120),
         name=line(name, _NAME),
         state=state,  # type: ignore[typeddict-item]
+        word=word,
         text=line(text, _TEXT),
         details=[line(one, _DETAIL) for one in list(details)[:_DETAILS]],
         cell=cell,

@@ -42,9 +42,8 @@ def _item(result: SweepResult) -> Item:
     figure = pictures.over_trials(scores) if scores.scored else ""
     state = _STATES.get(sweep.status, "warn")
     text = result.headline.removeprefix(f"sweep {sweep.name}: ")
-    return item(
-        sweep.sweep_id, sweep.name, state, text, details=_details(result), picture=alone(figure, pictures.STYLE)
-    )
+    picture = alone(figure, pictures.STYLE)
+    return item(sweep.sweep_id, sweep.name, state, text, word=sweep.status, details=_details(result), picture=picture)
 
 
 def _details(result: SweepResult) -> Iterator[str]:

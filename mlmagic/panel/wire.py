@@ -81,6 +81,7 @@ class Item(TypedDict):
     id: str
     name: str
     state: Literal["running", "good", "bad", "warn", "past"]
+    word: str  # of the state, as its reader says it: `fired`, `finished`
     text: str
     details: list[str]
     cell: str | None

@@ -171,6 +171,7 @@ def item(name: str, state: str, **more: Any) -> dict[str, Any]:
         "id": name,
         "name": name,
         "state": state,
+        "word": f"is {state}",
         "text": f"{name} in a sentence",
         "details": ["one", "two"],
         "cell": "cell-0",
@@ -221,7 +222,9 @@ def test_marks_and_lists_say_in_words_what_they_show_and_a_picture_runs_nothing(
 
     entries = panel.locator(".mlmagic-entry")
     entries.nth(4).wait_for()
-    for word, glyph, entry in zip(["good", "bad", "warning", "running", "past"], "✓✗!…–", entries.all(), strict=True):
+    for word, glyph, entry in zip(
+        ["is good", "is bad", "is warn", "is running", "is past"], "✓✗!…–", entries.all(), strict=True
+    ):
         assert entry.locator(".mlmagic-state").inner_text() == f"{glyph} {word}"
     entries.first.locator("summary").click()
     entries.first.get_by_role("img", name="A picture").wait_for()

@@ -3,7 +3,7 @@ import { button, el, keyed } from '../dom';
 import type { State } from '../model';
 import { safeSvg } from '../safe';
 import type { Item } from '../wire';
-import { STATES } from '../words';
+import { GLYPHS } from '../words';
 import type { Actions, SectionView } from './section';
 
 const MOST = 100;
@@ -38,11 +38,11 @@ export class ListSection implements SectionView {
   }
 
   private _entry(item: Item): HTMLElement {
-    const [glyph, word] = STATES[item.state];
+    const glyph = GLYPHS[item.state];
     const head = el(
       'div',
       { class: 'mlmagic-entry-head' },
-      el('span', { class: 'mlmagic-state', 'data-state': item.state }, el('span', { 'aria-hidden': 'true' }, glyph), ` ${word}`),
+      el('span', { class: 'mlmagic-state', 'data-state': item.state }, el('span', { 'aria-hidden': 'true' }, glyph), ` ${item.word}`),
       el('strong', {}, item.name),
       item.cell === null ? null : this._link(item.cell)
     );

@@ -31,7 +31,9 @@ class Desk:
         self.feed = Feed(
             session, Sources(self.history, list, list, lambda marks: self.ask("reuse", LEDGER)), self.trouble.append
         )
-        self.feed.use({"sweeps": lambda session, places: self.ask("sweeps", [item("s1", "tiny", "good", "")])})
+        self.feed.use(
+            {"sweeps": lambda session, places: self.ask("sweeps", [item("s1", "tiny", "good", "", word="fine")])}
+        )
 
     def ask(self, what: str, value: Any) -> Any:
         self.asked.append(what)

@@ -36,12 +36,15 @@ def test_the_first_message_has_all_lists_that_are_told():
 
 
 def test_a_picture_that_is_too_heavy_is_left_out():
-    assert item("1", "a", "good", "", picture="<svg/>")["picture"] == "<svg/>"
-    assert item("1", "a", "good", "", picture="x" * PICTURE)["picture"] is None
+    assert item("1", "a", "good", "", word="fine", picture="<svg/>")["picture"] == "<svg/>"
+    assert item("1", "a", "good", "", word="fine", picture="x" * PICTURE)["picture"] is None
 
 
 def test_a_list_keeps_the_pictures_of_the_first():
-    items = [item(str(number), "a", "good", "", picture="x" * (PICTURE - 100)) for number in range(2 * MAX_ITEMS)]
+    items = [
+        item(str(number), "a", "good", "", word="fine", picture="x" * (PICTURE - 100))
+        for number in range(2 * MAX_ITEMS)
+    ]
     kept = fitted(items)
     assert size(kept) <= LIST
     assert len(kept) == MAX_ITEMS
