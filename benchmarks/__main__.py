@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import assertions, cells, drift, hashing, reuse, serving, sweeps, tour
+from benchmarks import assertions, cells, drift, hashing, page, reuse, serving, sweeps, tour
 from benchmarks.peers import ipyflow
 from benchmarks.table import Row, machine, markdown
 
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "assertions": assertions.measure,
     "drift": drift.measure,
     "serving": serving.measure,
+    "page": page.measure,
 }
 
 
