@@ -121,7 +121,7 @@ def _marks(lab: Lab) -> Iterator[Row]:
         page.wait_for_function(DRAWN, timeout=60_000)
         page.wait_for_function(IDLE, timeout=60_000)
         first = CELLS - RUN  # of those that have no mark yet, and are timed
-        page.evaluate(f"() => {{ {BOOK}.content.activeCellIndex = {first}; }}")
+        page.evaluate(f"() => {{ const book = {BOOK}.content; book.activeCellIndex = {first}; }}")
         page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-above')")
         page.wait_for_function(
             f"() => {BOOK}.content.widgets.slice(0, {first}).every(cell => cell.node.dataset.mlmagicMark)",
