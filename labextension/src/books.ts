@@ -59,6 +59,7 @@ export class Books implements IBooks {
     this._books.set(panel, book);
     const tell = (): void => this._changed.emit(book);
     channel.changed.connect(tell);
+    void panel.context.ready.then(() => this._follow(book));
     panel.disposed.connect(() => {
       channel.changed.disconnect(tell);
       this._books.delete(panel);
@@ -66,6 +67,21 @@ export class Books implements IBooks {
       this._moved.emit();
     });
     this._moved.emit();
+  }
+
+  /** Tell the kernel's side in which order the cells stand, now and whenever some come, go or move. */
+  private _follow({ panel, channel }: Book): void {
+    const cells = panel.content.model?.cells;
+    if (panel.isDisposed || !cells) {
+      return;
+    }
+    let waiting: ReturnType<typeof setTimeout> | undefined;
+    const arrange = (): void => channel.arrange(Array.from(cells, cell => cell.id));
+    cells.changed.connect(() => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => panel.isDisposed || arrange(), 200);
+    });
+    arrange();
   }
 
   private _closeUnused(context: ISessionContext, channel: Channel): void {

@@ -8,7 +8,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 
 import { fold, type State } from './model';
 import { COMMANDS, HELLO, PANEL, VERSION } from './wire';
-import type { CommandName, Push, Reply, Request, Section, Showing } from './wire';
+import type { CommandName, Order, Push, Reply, Request, Section, Showing } from './wire';
 
 /**
  * How the kernel stands with mlmagic. `foreign`: not Python. `shared`: another notebook of this page has the kernel's
@@ -53,6 +53,14 @@ export class Channel {
     if (sections.join() !== this._sections.join()) {
       this._sections = sections;
       this._sayWhatIsShown();
+    }
+  }
+
+  /** Say in which order the cells stand: what makes a cell stale are those above it. */
+  arrange(cells: string[]): void {
+    if (cells.join() !== this._order.join()) {
+      this._order = cells;
+      this._sayTheOrder();
     }
   }
 
@@ -172,6 +180,7 @@ export class Channel {
       commands.open();
       panel.open(this._showing() as unknown as Json);
       this._isOpen = true;
+      this._sayTheOrder();
       this._early.splice(0).forEach(request => send(commands, request));
     }
   }
@@ -196,6 +205,13 @@ export class Channel {
 
   private _showing(): Showing {
     return { type: 'showing', sections: this._sections };
+  }
+
+  private _sayTheOrder(): void {
+    if (this._comms && this._isOpen && this._order.length > 0) {
+      const order: Order = { type: 'order', cells: this._order };
+      send(this._comms.panel, order);
+    }
   }
 
   private _sayWhatIsShown(): void {
@@ -235,6 +251,7 @@ export class Channel {
   private _state: State | null = null;
   private _standing: Standing = 'none';
   private _sections: Section[] = [];
+  private _order: string[] = [];
   /** The comms wait for threads of their own before they open. */
   private _isOpen = false;
   private readonly _early: Request[] = [];
@@ -244,7 +261,7 @@ export class Channel {
   private readonly _changed = new Signal<this, void>(this);
 }
 
-function send(comm: Kernel.IComm, message: Showing | Request): void {
+function send(comm: Kernel.IComm, message: Showing | Order | Request): void {
   comm.send(message as unknown as Json);
 }
 

@@ -16,6 +16,12 @@ export interface Showing {
   sections: Section[];
 }
 
+/** In which order the notebook's cells stand. */
+export interface Order {
+  type: 'order';
+  cells: string[];
+}
+
 /** The last run of one cell: what its mark tells. */
 export interface Cell {
   id: string;

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlmagic import config
 from mlmagic._optional import loaded
-from mlmagic.bundles.folder import MANIFEST, Bundle, checked_name, open_bundle
+from mlmagic.bundles.folder import MANIFEST, Bundle, checked_name, open_bundle, versions_in
 from mlmagic.errors import MisuseError, StoreError, UnknownNameError
 from mlmagic.signing import user_key
 
@@ -52,7 +52,7 @@ def find_bundle(given: str | os.PathLike[str] | Bundle) -> Bundle:
 
 def _is_bundle(place: Path) -> bool:
     """Whether a folder is a bundle, or holds versions of one."""
-    return (place / MANIFEST).is_file() or (place.is_dir() and any(place.glob(f"*/{MANIFEST}")))
+    return (place / MANIFEST).is_file() or (place.is_dir() and bool(versions_in(place)))
 
 
 def _named(text: str) -> Path:
@@ -66,7 +66,7 @@ def _named(text: str) -> Path:
         raise UnknownNameError.among("bundle", name, known)
     if not version:
         return folder / checked_name(name)
-    versions = [path.parent.name for path in sorted((folder / name).glob(f"*/{MANIFEST}"))]
+    versions = [path.name for path in versions_in(folder / name)]
     if version not in versions:
         raise UnknownNameError.among(f"version of {name}", version, versions)
     return folder / checked_name(name) / checked_name(version)

@@ -20,9 +20,10 @@ from mlmagic.records import new_id
 from mlmagic.results import Result
 from mlmagic.serving import process
 from mlmagic.serving.client import Endpoint
-from mlmagic.serving.connection import Connection
-from mlmagic.serving.options import Options, check_options
-from mlmagic.serving.states import NONE_YET, EndpointList, EndpointReport, EndpointState, Firing, PredictionLog, State
+from mlmagic.serving.client_connection import ClientConnection
+from mlmagic.serving.options import GRACE, Options, check_options
+from mlmagic.serving.reports import NONE_YET, EndpointList, EndpointReport, PredictionLog
+from mlmagic.serving.states import EndpointState, Firing, State
 from mlmagic.session import Session, active
 from mlmagic.store import Store
 from mlmagic.views import endpoints as _faces  # noqa: F401  draws the results
@@ -31,7 +32,6 @@ __all__ = ["endpoints", "serve"]
 
 ACTIONS = ("list", "show", "log", "stop")
 ASKED = 1.0  # seconds for a server to tell of itself
-_GRACE = 10.0  # seconds for a server to finish what it has
 _PAST = 50  # endpoints in a list that do not run any more
 _STEP = 0.05
 
@@ -99,6 +99,8 @@ def serve(
     if same is not None:
         return same
     made = _started(found, options)
+    for one in _running(session, found):
+        session.say(f"{one!r} still runs, too; %endpoints {one.endpoint_id} stop ends it")
     session.endpoints[made.endpoint_id] = made
     return made
 
@@ -118,15 +120,17 @@ def _started(found: Bundle, options: Options) -> Endpoint:
     )
 
 
+def _running(session: Session, found: Bundle) -> list[Endpoint]:
+    """Endpoints of this kernel that serve some version of a bundle, or serve it in another way."""
+    return [one for one in session.endpoints.values() if one.name == found.name and one.alive]
+
+
 def _already(session: Session, found: Bundle, options: Options) -> Endpoint | None:
-    """The endpoint of this kernel that serves the same in the same way; says so where another version runs on."""
-    running = [one for one in session.endpoints.values() if one.name == found.name and one.alive]
-    for one in reversed(running):
+    """The endpoint of this kernel that serves the same in the same way."""
+    for one in reversed(_running(session, found)):
         if one.version == found.version and one.serves_as(options):
             session.say(f"{one!r} serves this already")
             return one
-    for one in running:
-        session.say(f"{one!r} runs on: %endpoints {one.endpoint_id} stop")
     return None
 
 
@@ -270,7 +274,7 @@ def _asked(record: Record) -> tuple[dict[str, Any] | None, str]:
     """What a server tells of itself, and what else is to be said; ``None``: nobody answers there as this endpoint."""
     if not _is_alive(record) or not record.url:
         return None, ""
-    connection = Connection(record.url, _token(record.endpoint_id), ASKED)
+    connection = ClientConnection(record.url, _token(record.endpoint_id), ASKED)
     try:
         told = connection.get(f"/v1/models/{record.name}")
     except MisuseError as error:
@@ -290,7 +294,7 @@ def _token(endpoint_id: str) -> str | None:
 
 def _is_alive(record: Record) -> bool:
     """Whether there is a process of this number; of another machine's nothing is known but what its address says."""
-    if record.pid is None:
+    if record.pid is None or os.name == "nt":  # where signal 0 is Ctrl-C
         return True
     try:
         os.kill(record.pid, 0)
@@ -308,7 +312,7 @@ def _stopped(state: EndpointState) -> str:
     session = active()
     mine = session.endpoints.pop(record.endpoint_id, None) if session is not None else None
     if mine is not None:
-        mine.stop(_GRACE)
+        mine.stop(GRACE)
     else:
         _terminate(record)
     return f"stopped endpoint {state.name} at {record.url}"
@@ -320,8 +324,8 @@ def _terminate(record: Record) -> None:
         raise MisuseError(f"endpoint {record.name} runs on another machine: stop it there")
     with suppress(ProcessLookupError):
         os.kill(record.pid, signal.SIGTERM)
-    until = time.monotonic() + _GRACE
+    until = time.monotonic() + GRACE
     while _is_alive(record) and _asked(record)[0] is not None:
         if time.monotonic() > until:
-            raise MisuseError(f"endpoint {record.name} did not end within {_GRACE:g} s (process {record.pid})")
+            raise MisuseError(f"endpoint {record.name} did not end within {GRACE:g} s (process {record.pid})")
         time.sleep(_STEP)

@@ -21,7 +21,7 @@ from mlmagic.bundles.exporters import graph_of
 from mlmagic.bundles.folder import Bundle, checked_name
 from mlmagic.bundles.parity import PROBES
 from mlmagic.bundles.report import ExportReport
-from mlmagic.errors import MisuseError, MlmagicError, StoreError
+from mlmagic.errors import MisuseError, MlmagicError, StoreError, UnknownNameError
 from mlmagic.records import Assertion, new_id
 from mlmagic.session import Session, active
 from mlmagic.signing import user_key
@@ -234,6 +234,8 @@ def _script(about: Subject) -> tuple[str | None, list[str]]:
     root = about.name.partition("[")[0].partition(".")[0].partition("(")[0]
     try:
         return slice(root).source, []
+    except UnknownNameError:  # it is known by now, but no cell that has ended made it
+        return None, ["no script of the cells that made it: export it in a later cell than the one that fits it"]
     except MlmagicError as error:
         return None, [f"no script of the cells that made it: {error}"]
 

@@ -15,7 +15,7 @@ from mlmagic.bundles.schema import Field, Schema
 from mlmagic.config import project_folder
 from mlmagic.errors import MisuseError
 from mlmagic.records import new_id
-from mlmagic.serving.options import Options, check_options
+from mlmagic.serving.options import EVERYWHERE, Options, check_options
 
 __all__ = ["serve_here"]
 
@@ -96,7 +96,8 @@ def _welcome(bundle: Bundle, url: str, options: Options) -> list[str]:
     rows = json.dumps({"rows": [example(bundle.schema)]}, ensure_ascii=False)
     token = f' -H "Authorization: Bearer ${TOKEN}"' if options.token else ""
     log = f"predictions are logged in {options.journals}" if options.journals else "predictions are not logged"
-    lines = [f"{bundle.name} {bundle.version} at {url}; {log}; Ctrl-C stops it"]
+    where = f"{url} and all other addresses of this machine" if options.host in EVERYWHERE else url
+    lines = [f"{bundle.name} {bundle.version} at {where}; {log}; Ctrl-C stops it"]
     if len(bundle.schema.fields) <= _SHOWN and bundle.schema.layout != "tensor":
         lines.append(f"  curl{token} {url}/v1/models/{bundle.name}:predict -d {shlex.quote(rows)}")
     else:

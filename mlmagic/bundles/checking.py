@@ -16,7 +16,7 @@ from mlmagic.bundles.graph import Answers
 from mlmagic.bundles.holdout import Holdout, holdout_of
 from mlmagic.bundles.operators import check_operators
 from mlmagic.bundles.parity import differing, gaps, margins, tolerances
-from mlmagic.bundles.report import best_in_words, times_in_words
+from mlmagic.bundles.report import best_in_words, in_words, times_in_words
 from mlmagic.bundles.rules import rules_in, run_rules
 from mlmagic.bundles.schema import Schema
 from mlmagic.bundles.scorer import Scorer
@@ -114,13 +114,19 @@ class Checking:
         known = tolerances(self.bundle.schema, [self.holdout.answers] if self.holdout else [])
         told = self.bundle.json(folder.PARITY) if self.bundle.has(folder.PARITY) else {}
         try:
-            return {name: float(told["tolerances"][name]) for name in known} if told else known
+            found = {name: float(told["tolerances"][name]) for name in known} if told else known
+            if not np.isfinite(list(found.values())).all():
+                raise ValueError(f"tolerances {found}")
+            return found
         except (TypeError, KeyError, ValueError) as error:
             raise MisuseError(f"the bundle's {folder.PARITY} is damaged ({error})") from error
 
     def _times(self, scorer: Scorer, holdout: Holdout) -> str:
         before = self.bundle.json(folder.TIMING) if self.bundle.has(folder.TIMING) else []
-        there = f"; at the export {best_in_words(before)}" if before else ""
+        try:
+            there = f"; at the export {best_in_words(before)}" if before else ""
+        except (TypeError, KeyError, AttributeError, ValueError, ArithmeticError) as error:
+            raise MisuseError(f"the bundle's {folder.TIMING} is damaged ({type(error).__name__}: {error})") from error
         return times_in_words(batch_times(scorer, self.bundle.schema, feeds=holdout.feeds)) + there
 
     # -- its rules -----------------------------------------------------------------------------------
@@ -164,7 +170,7 @@ def _compared(schema: Schema, holdout: Holdout, found: Answers, allowed: dict[st
         for output in schema.outputs
         if output.type == "float32"
     }
-    told = ", ".join(f"{name} within {far:.1e} (allowed {allowed[name]:.0e})" for name, far in apart.items())
+    told = ", ".join(f"{name} within {far:.1e} ({in_words(name, allowed[name])})" for name, far in apart.items())
     rows = np.zeros(holdout.rows, bool)
     for mask in wrong.values():
         rows |= mask.any(axis=1)

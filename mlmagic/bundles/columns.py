@@ -47,6 +47,8 @@ def _columns(output: Output, array: NDArray[Any] | None, count: int) -> Iterator
     """The Arrow columns of one output; empty ones where nothing was answered."""
     arrow = need("pyarrow")
     kind = getattr(arrow, _TYPES[output.type])()
+    if array is not None and array.ndim != 1 + len(output.shape):
+        raise MisuseError(f"the model answered {output.name} of shape {array.shape}, not such as its schema says")
     if is_nested(output):
         for _ in output.shape:
             kind = arrow.list_(kind)

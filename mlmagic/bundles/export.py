@@ -19,7 +19,7 @@ from mlmagic.bundles.metrics import metrics_of
 from mlmagic.bundles.parity import check_parity
 from mlmagic.bundles.profiling import profile_of
 from mlmagic.bundles.readme import readme
-from mlmagic.bundles.report import ExportReport, parity_in_words
+from mlmagic.bundles.report import SHOWN, ExportReport, parity_in_words
 from mlmagic.bundles.rows import Feeds, faults, feeds_of, rows_of
 from mlmagic.bundles.rules import portable, run_rules
 from mlmagic.bundles.schema import LABEL, Schema
@@ -100,15 +100,16 @@ class _Export:
         self.scorer = Scorer(graph.content, graph.schema)
         self.secret = frozenset(name for name in graph.schema.names if is_secret(name))
         self.schema = _without_values(graph.schema, self.secret)
-        self.notes = [*graph.notes, *order.notes, *_about_secrets(self.secret)]
+        self.notes = [*graph.notes, *order.notes, *_about_secrets(self.secret), *_about_sets(order)]
         self.feeds = dict(self._readable())
 
     def result(self, bundles: Path, key: bytes | None) -> tuple[folder.Bundle, ExportReport]:
         parity = check_parity(self.graph, self.scorer, self._compared())
         metrics = self._metrics()
         holdout = self._holdout()
-        rules, refused = portable(self.order.rules)
-        timing = batch_times(self.scorer, self.schema, feeds=self._few())
+        few = self._few()
+        rules, refused = self._rules(few)
+        timing = batch_times(self.scorer, self.schema, feeds=few)
         reference, profile = self._profile()
         parts = {
             folder.MODEL: self.graph.content,
@@ -169,7 +170,7 @@ class _Export:
         rows = np.setdiff1d(np.arange(rows_of(self.feeds[name])), list(wrong))
         first = wrong[min(wrong)] if wrong else None
         if wrong:
-            self.notes.append(f"{len(wrong):,} rows of {name}, which the bundle refuses, were left out: {first}")
+            self.notes.append(f"{len(wrong):,} of the rows of {name}, which the bundle refuses, were left out: {first}")
         if not len(rows):
             raise ExportError(f"no row of {name} is one that the bundle takes" + (f": {first}" if wrong else ""))
         return rows
@@ -219,6 +220,14 @@ class _Export:
         if LABEL in made.answers:  # a label that hangs on a rounding proves nothing elsewhere
             made = made.take(np.flatnonzero(made.answers[LABEL] == self.scorer.score(feeds)[LABEL]))
         return lines_of(self.schema, made) or None
+
+    def _rules(self, feeds: Feeds) -> tuple[list[Assertion], dict[str, str]]:
+        """The rules that answer to what the bundle gives them, and of each of the others why it does not travel."""
+        rules, refused = portable(self.order.rules)
+        for found in run_rules(self.schema, rules, feeds, self.scorer.score(feeds)) if rules else ():
+            if found.error is not None:
+                refused[found.name] = f"{found.error}; the bundle's columns are {_some(self.schema.names)}"
+        return [rule for rule in rules if rule.name not in refused], refused
 
     def _profile(self) -> tuple[str, bytes | None]:
         """What the reference is, in words, and its file."""
@@ -271,6 +280,12 @@ def _without_values(schema: Schema, secret: frozenset[str]) -> Schema:
     return replace(schema, fields=fields)
 
 
+def _about_sets(order: Order) -> Iterator[str]:
+    holdout, train = (None if name is None else order.sets[name] for name in (order.holdout, order.train))
+    if holdout is not None and holdout is train:
+        yield f"{order.holdout} is the training data itself: statistics on it say nothing about new rows"
+
+
 def _about_secrets(secret: frozenset[str]) -> list[str]:
     names = ", ".join(sorted(secret))
     told = "its name suggests a secret, so its values are in no file; the model itself may hold some"
@@ -279,6 +294,10 @@ def _about_secrets(secret: frozenset[str]) -> list[str]:
 
 def _packages() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name, module in PACKAGES.items() if loaded(module) is not None}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:SHOWN])) + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
 
 
 def _first(holdout: bytes | None) -> dict[str, Any] | None:

@@ -6,18 +6,22 @@ what is listed is opened, once, as bytes, and only where the hash is right.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mlmagic.bundles.exchanging import exchange
 from mlmagic.bundles.schema import Schema
 from mlmagic.errors import MisuseError
 from mlmagic.signing import holds, sign
@@ -31,6 +35,11 @@ ANSWERING = (MODEL, SCHEMA, HOLDOUT, RULES, PROFILE)  # what makes a bundle's ve
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LARGEST = 4 << 30  # bytes of one file
+_LARGEST_TEXT = 256 << 20  # of one that is read as JSON, which takes many times its size in memory
+_TEXTS = (".json", ".jsonl")
+_SIGNATURE = 1_000  # bytes that are read of one
+_PARTIAL = ".partial-"
+_ABANDONED = 3_600.0  # seconds after which what an export left is nobody's
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,8 @@ def write_bundle(
     text = json.dumps(manifest, indent=2, ensure_ascii=False).encode()
     home = bundles / name
     home.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=home))
+    _clear(home)
+    scratch = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=home))
     try:
         for file, content in files.items():
             (scratch / file).write_bytes(content)
@@ -168,15 +178,26 @@ def open_bundle(path: Path, key: bytes | None = None) -> Bundle:
     folder = path if (path / MANIFEST).is_file() else _newest(path)
     text = _content(folder / MANIFEST)
     manifest = _manifest(text, folder)
-    signature = folder / SIGNATURE
-    signed = key is not None and signature.is_file() and holds(key, text, signature.read_text(errors="replace").strip())
-    return Bundle(folder, manifest, signed)
+    return Bundle(folder, manifest, key is not None and holds(key, text, _signature(folder / SIGNATURE)))
+
+
+def _signature(path: Path) -> str:
+    """What a signature's file says; empty where there is none, and of a longer one its beginning, which never holds."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(_SIGNATURE).decode(errors="replace").strip()
+
+
+def versions_in(home: Path) -> list[Path]:
+    """The folders of all versions of a bundle, by their names; what an export left halfway is none."""
+    return sorted(each.parent for each in home.glob(f"*/{MANIFEST}") if not each.parent.name.startswith("."))
 
 
 def _newest(path: Path) -> Path:
     if not path.is_dir():
         raise MisuseError(f"{path} is no folder of a bundle")
-    found = [each.parent for each in path.glob(f"*/{MANIFEST}") if not each.parent.name.startswith(".")]
+    found = versions_in(path)
     if not found:
         raise MisuseError(f"{path} holds no bundle: there is no {MANIFEST} in it")
     return max(found, key=lambda folder: (folder / MANIFEST).stat().st_mtime_ns)
@@ -208,9 +229,12 @@ def _hash(content: bytes) -> str:
 
 
 def _content(path: Path) -> bytes:
+    largest = _LARGEST_TEXT if path.suffix in _TEXTS else _LARGEST
     try:
-        if path.stat().st_size > _LARGEST:
-            raise MisuseError(f"{path} is larger than {_LARGEST >> 30} GB")
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise MisuseError(f"{path} is no file")
+        if path.stat().st_size > largest:
+            raise MisuseError(f"{path} is larger than {largest >> 20:,} MB")
         return path.read_bytes()
     except OSError as error:
         raise MisuseError(f"{path} cannot be read: {error.strerror or error}") from error
@@ -223,11 +247,19 @@ def _version(files: Mapping[str, bytes]) -> str:
     return digest.hexdigest()[:12]
 
 
+def _clear(home: Path) -> None:
+    """What exports left that were killed; one under way is younger."""
+    for left in home.glob(f"{_PARTIAL}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
+
+
 def _put(scratch: Path, target: Path) -> None:
-    if target.exists():
-        aside = scratch.with_name(scratch.name + ".old")
-        os.replace(target, aside)
-        os.replace(scratch, target)
-        shutil.rmtree(aside, ignore_errors=True)
-    else:
-        os.replace(scratch, target)
+    """Move a folder in place; whatever was there is at `scratch` after that."""
+    try:
+        os.rename(scratch, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES):  # the last: Windows'
+            raise
+        exchange(scratch, target)

@@ -173,7 +173,7 @@ def holdout_of(schema: Schema, content: bytes) -> Holdout:
             for output in schema.outputs
         }
         target = [row["target"] for row in rows] if rows and all("target" in row for row in rows) else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MlmagicError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, MlmagicError) as error:
         raise MisuseError(f"the bundle's holdout rows are damaged ({type(error).__name__}: {error})"[:300]) from error
     return Holdout(feeds, answers, target)
 

@@ -18,6 +18,8 @@ from mlmagic.bundles.graph import Answers, ExportError, Graph
 from mlmagic.bundles.rows import Feeds, faults, feeds_of, rows_of
 from mlmagic.bundles.schema import LABEL, PROBABILITIES, Schema
 from mlmagic.bundles.scorer import Scorer
+from mlmagic.bundles.scoring import score_in_pieces
+from mlmagic.errors import MisuseError
 from mlmagic.tables import table_of
 
 TOLERANCE = 1e-4
@@ -43,6 +45,8 @@ class SetParity:
     drift : mapping of str to float, or None
         Output -> the largest difference between the graph and the model on the data as it was, not rounded; for the
         label the share of rows in which it is another. ``None``: the rows are inputs of the graph already.
+    moved : int or None
+        Rows in which that difference is larger than the gate allows for the same inputs; ``None`` as for `drift`.
     """
 
     rows: int
@@ -50,6 +54,7 @@ class SetParity:
     differences: Mapping[str, float]
     close_calls: int = 0
     drift: Mapping[str, float] | None = None
+    moved: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class ParityReport:
                 "differences": dict(one.differences),
                 "close_calls": one.close_calls,
                 "drift": None if one.drift is None else dict(one.drift),
+                "moved": one.moved,
             }
             for name, one in self.sets.items()
         }
@@ -84,9 +90,10 @@ class ParityReport:
 def check_parity(graph: Graph, scorer: Scorer, sets: Mapping[str, Any]) -> ParityReport:
     """How close a graph's answers are to its model's, on some sets of rows and on probes made of their values.
 
-    Scores must be within a tolerance: 1e-4 for probabilities; for any other numbers 1e-4 times the largest finite
-    magnitude among the model's own answers over all the sets. Labels must be equal where the model's margin (between
-    its two best probabilities, or else of its decision function) is above the tolerance. NaN on both sides is equal.
+    Scores must be within a tolerance: 1e-4 for probabilities; for any other number 1e-4 times its own magnitude, or
+    the mean magnitude of the model's answers over all the sets where that is more. Labels must be equal where the
+    model's margin (between its two best probabilities, or else of its decision function) is above the tolerance. NaN
+    on both sides is equal.
 
     Parameters
     ----------
@@ -117,7 +124,8 @@ def check_parity(graph: Graph, scorer: Scorer, sets: Mapping[str, Any]) -> Parit
 def tolerances(schema: Schema, answers: list[Answers]) -> dict[str, float]:
     """Output -> how far two answers may be apart, for the model's answers to all rows that are compared.
 
-    For probabilities 1e-4, for a label 0, for anything else 1e-4 times the largest finite magnitude among its values.
+    For probabilities 1e-4, for a label 0, for anything else 1e-4 times the mean magnitude of its finite values: by the
+    largest one, a single outlier would let all others be anything.
     """
     found = {}
     for output in schema.outputs:
@@ -126,8 +134,8 @@ def tolerances(schema: Schema, answers: list[Answers]) -> dict[str, float]:
         elif output.type != "float32":
             found[output.name] = 0.0
         else:
-            scales = [_scale(one[output.name]) for one in answers]
-            found[output.name] = TOLERANCE * (max(scales, default=0.0) or 1.0)
+            values = [np.ravel(one[output.name]) for one in answers]
+            found[output.name] = TOLERANCE * (_scale(np.concatenate(values) if values else np.empty(0)) or 1.0)
     return found
 
 
@@ -172,7 +180,7 @@ def margins(expected: Answers, decisions: NDArray[Any] | None) -> NDArray[np.flo
         if decisions is None:
             return None
         scores = np.asarray(decisions, np.float64)
-        scores = scores / max(_scale(scores), 1.0)  # beyond one, float32 keeps digits, not distances
+        scores = scores / max(_scale(scores), 1.0)  # of large numbers float32 keeps digits, not distances
     if scores.ndim == 1:
         return np.abs(scores)
     if scores.shape[1] < 2:
@@ -195,12 +203,18 @@ def differing(
         if one.shape != other.shape:
             raise ExportError(f"the graph gives {output.name} of shape {other.shape}, the model of shape {one.shape}")
         if output.type == "float32":
-            wrong[output.name] = gaps(one, other) > allowed[output.name]
+            wrong[output.name] = gaps(one, other) > _limits(one, allowed[output.name])
         else:
             unequal = (one != other).reshape(len(one), -1)
             clear = np.ones(len(one), bool) if margin is None or output.name != LABEL else margin > TOLERANCE
             wrong[output.name] = unequal & clear[:, None]
     return wrong
+
+
+def _limits(expected: NDArray[Any], allowed: float) -> NDArray[np.float64]:
+    """How far each number may be off: more than `allowed` where it is large itself."""
+    sizes = np.abs(np.asarray(expected, np.float64).reshape(len(expected), -1))
+    return np.maximum(allowed, TOLERANCE * np.where(np.isfinite(sizes), sizes, 0.0))
 
 
 @dataclass(frozen=True)
@@ -251,13 +265,17 @@ def _joined(feeds: list[Feeds]) -> Feeds:
 
 
 def _answered(graph: Graph, scorer: Scorer, name: str, asked: _Asked) -> _Answered:
+    what = "rows made of values that it has seen" if name == PROBES else f"rows of {name}"
     try:
         expected = graph.ask(asked.feeds)
     except Exception as error:  # the user's model's own
-        what = "rows made of values that it has seen" if name == PROBES else f"rows of {name}"
         raise ExportError(f"the model itself fails on {what}: {type(error).__name__}: {_first_line(error)}") from error
     decisions = graph.decide(asked.feeds) if graph.decide is not None else None
-    return _Answered(expected, scorer.score(asked.feeds), margins(expected, decisions), asked.places)
+    try:
+        found = score_in_pieces(scorer, asked.feeds)
+    except MisuseError as error:
+        raise ExportError(f"the model answers {what}, and its graph does not: {error}") from error
+    return _Answered(expected, found, margins(expected, decisions), asked.places)
 
 
 def _first_difference(schema: Schema, answered: _Answered, allowed: Mapping[str, float]) -> str:
@@ -270,7 +288,8 @@ def _first_difference(schema: Schema, answered: _Answered, allowed: Mapping[str,
     column = int(np.flatnonzero(wrong[name][row])[0])
     said = [_value(side[name][row], column) for side in (answered.expected, answered.found)]
     differ = len(set().union(*(where.tolist() for where in rows.values())))
-    within = f"tolerance {allowed[name]:.3g}; " if allowed[name] else ""
+    limits = _limits(answered.expected[name], allowed[name])[row] if allowed[name] else None
+    within = f"tolerance {limits[column]:.3g}; " if limits is not None else ""
     return (
         f"row {answered.places[row]}, {_column(schema, name, answered.expected[name], column)}: the model says "
         f"{said[0]}, the graph {said[1]} ({within}{differ} of {answered.rows} rows differ)"
@@ -298,17 +317,24 @@ def _set_parity(graph: Graph, asked: _Asked, answered: _Answered, allowed: Mappi
     differences = {name: _largest(answered.expected[name], answered.found[name]) for name in scores}
     labels = answered.expected.get(LABEL)
     close = 0 if labels is None else int((labels != answered.found[LABEL]).sum())
-    return SetParity(answered.rows, asked.left_out, differences, close, _drift(graph, asked, answered, scores))
+    drift, moved = _drift(graph, asked, answered, allowed)
+    return SetParity(answered.rows, asked.left_out, differences, close, drift, moved)
 
 
-def _drift(graph: Graph, asked: _Asked, answered: _Answered, scores: list[str]) -> dict[str, float] | None:
+def _drift(
+    graph: Graph, asked: _Asked, answered: _Answered, allowed: Mapping[str, float]
+) -> tuple[dict[str, float] | None, int | None]:
+    """What the rounding changes: by output, and the rows in which that is more than the gate allows."""
     if graph.ask_exactly is None or asked.table is None:
-        return None
+        return None, None
     exact = graph.ask_exactly(_rows(asked.table, asked.places))
-    found = {name: _largest(exact[name], answered.found[name]) for name in scores}
-    if LABEL in exact:
-        found[LABEL] = float((exact[LABEL] != answered.found[LABEL]).mean())
-    return found
+    wrong = differing(graph.schema, exact, answered.found, allowed, answered.margin)
+    moved = np.any([mask.any(axis=1) for mask in wrong.values()], axis=0)
+    drift = {
+        name: float(mask.mean()) if name == LABEL else _largest(exact[name], answered.found[name])
+        for name, mask in ((name, exact[name] != answered.found[name]) for name in wrong)
+    }
+    return drift, int(moved.sum())
 
 
 def _rows(table: Any, places: NDArray[np.int64]) -> Any:
@@ -322,8 +348,10 @@ def _largest(expected: NDArray[Any], found: NDArray[Any]) -> float:
 
 
 def _scale(values: NDArray[Any]) -> float:
+    """The mean magnitude of the finite numbers among some; 0 where there are none."""
     numbers = np.abs(np.asarray(values, np.float64))
-    return float(numbers[np.isfinite(numbers)].max(initial=0.0))
+    finite = numbers[np.isfinite(numbers)]
+    return float(finite.mean()) if finite.size else 0.0
 
 
 def _first_line(error: BaseException) -> str:

@@ -6,7 +6,9 @@ the model's columns it holds its plain answers, as ``prediction(OUTPUT)``: they 
 
 from __future__ import annotations
 
+import io
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from mlmagic.bundles.graph import Answers
 from mlmagic.bundles.rows import NULL, Feeds, columns_of
 from mlmagic.bundles.schema import Schema
 from mlmagic.checks.profile import Profile
+from mlmagic.errors import MisuseError
 from mlmagic.tables import Table, table_of
+
+_LARGEST = 1 << 30  # bytes of a profile
 
 
 def profile_of(schema: Schema, feeds: Feeds, answers: Answers, without: frozenset[str] = frozenset()) -> bytes | None:
@@ -38,11 +43,26 @@ def profile_of(schema: Schema, feeds: Feeds, answers: Answers, without: frozense
 
 
 def profile_in(content: bytes) -> Profile:
-    """The profile of a file's content; `MisuseError` where it is none."""
+    """The profile of a file's content; `MisuseError` where it is none, or would be huge: it may come from anywhere."""
+    _check_size(content)
     with tempfile.TemporaryDirectory(prefix="mlmagic-") as folder:
         path = Path(folder) / PROFILE  # the content was checked by its hash; the file in the bundle may change
         path.write_bytes(content)
-        return Profile.load(path)
+        try:
+            return Profile.load(path)
+        except (MemoryError, RecursionError) as error:
+            raise MisuseError(f"the bundle's {PROFILE} is damaged ({type(error).__name__})") from error
+
+
+def _check_size(content: bytes) -> None:
+    """Raises `MisuseError` for a profile that would take more memory, unpacked, than one ever needs."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+    except zipfile.BadZipFile:
+        return  # whoever reads it says so
+    if size > _LARGEST:
+        raise MisuseError(f"the bundle's {PROFILE} is larger than {_LARGEST >> 20:,} MB when unpacked")
 
 
 def table_to_compare(schema: Schema, feeds: Feeds, answers: Answers, reference: Profile) -> Table:

@@ -139,7 +139,8 @@ def _usage(name: str, schema: Schema, example: Mapping[str, Any] | None) -> str:
 
 def _origin(about: Mapping[str, Any]) -> str:
     at = datetime.fromtimestamp(float(about["created_at"]), UTC).strftime("%Y-%m-%d %H:%M UTC")
-    lines = [f"- exported {at} from the variable `{about['model']}`"]
+    named = not about["model"].startswith("a ")  # as it is called where no notebook knows its variable
+    lines = [f"- exported {at}" + (f" from the variable `{about['model']}`" if named else "")]
     if about.get("model_version"):
         lines.append(f"- version of that variable in the notebook's history: `{about['model_version']}`")
     if about.get("execution_id"):

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlmagic.bundles.parity import TOLERANCE
 from mlmagic.bundles.readme import seen, words_of
-from mlmagic.bundles.schema import Schema
+from mlmagic.bundles.schema import PROBABILITIES, Schema
 from mlmagic.config import shown_path
 from mlmagic.results import Result
 
@@ -85,7 +86,8 @@ class ExportReport(Result):
             found.append(("on the holdout", told))
         if self.timing:
             found.append(("batch times", times_in_words(self.timing)))
-        found.append(("holdout", f"{self.holdout_rows:,} rows with expected answers" if self.holdout_rows else "none"))
+        held = f"{_rows(self.holdout_rows)} with expected answers" if self.holdout_rows else "none"
+        found.append(("holdout", held))
         found.append(("reference", self.reference))
         if self.rules:
             found.append(("assertions", ", ".join(self.rules)))
@@ -134,7 +136,7 @@ def parity_in_words(parity: Mapping[str, Any]) -> list[str]:
 
 def _of_set(name: str, one: Mapping[str, Any], allowed: Mapping[str, float]) -> str:
     told = [
-        f"{output} within {apart:.1e} of the model (allowed {allowed[output]:.0e})"
+        f"{output} within {apart:.1e} of the model ({in_words(output, allowed[output])})"
         for output, apart in one["differences"].items()
     ]
     if "label" in allowed:
@@ -142,9 +144,20 @@ def _of_set(name: str, one: Mapping[str, Any], allowed: Mapping[str, float]) -> 
         told.append("all labels equal" if not close else f"{close:,} labels differ where the model itself is undecided")
     if one["drift"] is not None:
         moved = ", ".join(_drift(output, apart) for output, apart in one["drift"].items() if apart)
-        told.append(f"rounding to float32 moved {moved or 'nothing'}")
+        many = f", {one['moved']:,} rows by more than allowed" if one["moved"] else ""
+        told.append(f"rounding to float32 moved {moved or 'nothing'}{many}")
     left = f" ({one['left_out']:,} more were left out: the bundle refuses them)" if one["left_out"] else ""
-    return f"{name}, {one['rows']:,} rows{left}: {'; '.join(told)}"
+    return f"{name}, {_rows(one['rows'])}{left}: {'; '.join(told)}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
+def in_words(output: str, allowed: float) -> str:
+    """A tolerance as its reader needs it: probabilities are never large, so theirs is a single number."""
+    own = "" if output == PROBABILITIES else f", or {TOLERANCE:.0e} of the value"
+    return f"allowed {allowed:.0e}{own}"
 
 
 def _drift(output: str, apart: float) -> str:
@@ -157,7 +170,7 @@ def times_in_words(timing: Sequence[Mapping[str, Any]]) -> str:
     if not known:
         return "not measured"
     ends = known if len(known) < 3 else [known[0], known[len(known) // 2], known[-1]]
-    told = ", ".join(f"{one['rows']:,} row{'s' * (one['rows'] != 1)} in {one['seconds'] * 1e3:.3g} ms" for one in ends)
+    told = ", ".join(f"{_rows(one['rows'])} in {one['seconds'] * 1e3:.3g} ms" for one in ends)
     return f"{told}; {best_in_words(known)}"
 
 

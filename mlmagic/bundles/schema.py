@@ -172,6 +172,15 @@ def _field(plain: Mapping[str, Any]) -> Field:
     return Field(**{**plain, "categories": None if categories is None else tuple(categories)})
 
 
+def _check_field(field: Field) -> None:
+    texts: list[Any] = [field.dtype, field.tensor, *(field.categories or ())]
+    numbers: list[Any] = [number for number in (field.low, field.high) if number is not None]
+    truths: list[Any] = [field.nullable, field.closed]
+    for values, kinds in ((texts, (str,)), (numbers, (int, float)), (truths, (bool,))):
+        if wrong := [value for value in values if type(value) not in kinds]:
+            raise ValueError(f"{wrong[0]!r:.40} in column {field.name!r}")
+
+
 def _check(schema: Schema) -> None:
     if schema.layout not in get_args(Layout):
         raise ValueError(f"layout {schema.layout!r}")
@@ -179,6 +188,9 @@ def _check(schema: Schema) -> None:
     for part in parts:
         if part.type not in TENSOR_TYPES or not isinstance(part.name, str):
             raise ValueError(f"type {part.type!r} of {part.name!r}")
+    for field in schema.fields:
+        _check_field(field)
+    _check_answers(schema)
     if not schema.fields or len(set(schema.names)) != len(schema.fields):
         raise ValueError("columns")
     if any(type(size) is not int or size < 1 for size in schema.shape):
@@ -187,5 +199,13 @@ def _check(schema: Schema) -> None:
         raise ValueError(f"shape {schema.shape} for {len(schema.fields)} columns")
     if schema.layout != "columns" and (not schema.tensor or not schema.shape):
         raise ValueError("no input")
+
+
+def _check_answers(schema: Schema) -> None:
+    for output in schema.outputs:
+        if any(size is not None and (type(size) is not int or size < 0) for size in output.shape):
+            raise ValueError(f"shape {output.shape} of {output.name!r}")
     if schema.answers not in {output.name for output in schema.outputs}:
         raise ValueError(f"answers {schema.answers!r}")
+    if not all(isinstance(label, (str, int, float)) for label in schema.classes or ()):
+        raise ValueError("classes")

@@ -14,6 +14,8 @@ from mlmagic.bundles.operators import check_operators
 from mlmagic.bundles.schema import NUMPY, Schema
 from mlmagic.errors import MisuseError
 
+_TYPES = {"float32": "tensor(float)", "int64": "tensor(int64)", "bool": "tensor(bool)", "string": "tensor(string)"}
+
 
 class Scorer:
     """A graph, ready to answer.
@@ -63,13 +65,14 @@ class Scorer:
         return dict(zip(self._outputs, found, strict=True))
 
     def _check(self) -> None:
-        takes = {one.name for one in self._session.get_inputs()}
-        gives = {one.name for one in self._session.get_outputs()}
-        wanted = (
-            {field.tensor for field in self.schema.fields} if self.schema.layout == "columns" else {self.schema.tensor}
-        )
-        if takes != wanted or not gives >= set(self._outputs):
-            raise MisuseError("the bundle's schema does not fit its model: other inputs or outputs")
+        schema, takes, gives = self.schema, self._session.get_inputs(), self._session.get_outputs()
+        columns = schema.layout == "columns"
+        wanted = {field.tensor if columns else schema.tensor: field.type for field in schema.fields}
+        promised = {(output.name, _TYPES[output.type]) for output in schema.outputs}
+        if {one.name: one.type for one in takes} != {name: _TYPES[kind] for name, kind in wanted.items()}:
+            raise MisuseError("the bundle's schema does not fit its model: other inputs")
+        if not promised <= {(one.name, one.type) for one in gives}:
+            raise MisuseError("the bundle's schema does not fit its model: other outputs")
 
 
 def empty_feeds(schema: Schema, rows: int) -> dict[str, NDArray[Any]]:

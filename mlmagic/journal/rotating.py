@@ -7,8 +7,7 @@ A session's journal grows with what a person types; an endpoint's with what the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mlmagic.journal.writer import Journal
@@ -68,14 +67,17 @@ class RotatingJournal:
         self._number += 1
         self._journal = self._begun()
         self._journal.served(self._endpoint)  # before the oldest goes: readers see that there is a later one
-        with suppress(FileNotFoundError):
-            os.unlink(self._folder / f"{self._name(self._number - self._kept)}.jsonl")
+        for path in self._segments():
+            if path.name <= f"{self._name(self._number - self._kept)}.jsonl":  # also those that once could not go
+                path.unlink(missing_ok=True)
 
     def _latest(self) -> int:
         """The segment to go on with: another process may have begun this endpoint's journal, and died."""
-        found = self._folder.glob(f"{self._endpoint.endpoint_id}.*.jsonl")
-        numbers = (path.name.split(".")[-2] for path in found)
+        numbers = (path.name.split(".")[-2] for path in self._segments())
         return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    def _segments(self) -> Iterator[Path]:
+        return self._folder.glob(f"{self._endpoint.endpoint_id}.*.jsonl")
 
     def _begun(self) -> Journal:
         return Journal(self._folder, self._name(self._number))

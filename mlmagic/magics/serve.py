@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from mlmagic.errors import MisuseError
+from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.magics._expressions import plain
 from mlmagic.magics._options import completer, one_line, parse
 from mlmagic.session import active
@@ -85,6 +85,8 @@ def _name_and_action(words: list[str]) -> tuple[str | None, str | None]:
     """A name and an action in any order."""
     actions = [word for word in words if word in ACTIONS]
     names = [word for word in words if word not in ACTIONS]
+    if len(words) == 2 and not actions:
+        raise UnknownNameError.among("action of %endpoints", words[1], ACTIONS)
     if len(words) > 2 or len(names) > 1:
         raise MisuseError(f"%endpoints takes one name and one action, not {' '.join(words)!r}")
     if len(actions) == 2:  # an endpoint called as an action is

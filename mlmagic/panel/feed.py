@@ -164,6 +164,11 @@ class Feed:
         if self._state is not None:
             self._state.running = running
 
+    def ordered(self, cells: Iterable[str]) -> None:
+        """A page says in which order the cells stand."""
+        if self._state is not None:
+            self._state.marks.ordered(cells)
+
     def over(self, ok: bool = True) -> None:
         """The cell that began is over; `ok`: without an error, where nothing else is known of it."""
         state = self._state

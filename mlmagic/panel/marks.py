@@ -1,14 +1,16 @@
 """The panel's step from steps to marks: for each cell its last run, whether it is stale, and what is wrong with it.
 
-A cell is stale where it would do something else now: something that it read has got another content by another cell,
-or the cell that made it is stale itself. What a cell changes itself it is not stale by: a frame that three cells
-extend one after the other is in order, until somebody makes the frame anew.
+A cell is stale where it would do something else if the notebook were run from its top: something that it read has got
+another content by a cell above it, or by the one that it read it from; or that one is stale itself. What a cell below
+did to the same name afterwards is no reason: a notebook that was run once from top to bottom has no stale cell. Above
+is what the page says, and else what ran first. What a cell changes itself it is not stale by: a frame that three cells
+extend one after the other is in order, until one of those above makes the frame anew.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mlmagic.analysis.secrets import REDACTED
@@ -27,7 +29,7 @@ _CHEAP = ("computing it took", "it took only", "it only imports")
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """The present state of a name."""
+    """What the last run of a cell made of a name."""
 
     version: Version
     by: str | None  # the execution that wrote it; None: it came from outside
@@ -55,8 +57,10 @@ class Marks:
         self.versions: dict[str, Version] = {}
         self.computed = 0.0  # seconds of everything that ran
         self.saved = 0.0
+        self.order: Mapping[str, int] = {}  # place of each cell in the notebook, as far as a page told
         self._executions: dict[str, Execution] = {}
-        self._now: dict[Key, Now] = {}
+        self._first: dict[str, int] = {}  # cell -> when it ran first
+        self._now: dict[Key, dict[str | None, Now]] = {}  # by cell (None: from outside), in the order of writing
         self._readers: dict[Key, set[str]] = {}
         self._suspects: set[str] = set()  # cells to be looked at again
         self._decided: set[str] = set()
@@ -71,6 +75,8 @@ class Marks:
         """An execution ended."""
         execution = step.execution
         self._executions[execution.execution_id] = execution
+        if step.is_cell:
+            self._first.setdefault(execution.cell_id, len(self._first))
         self.versions.update((row.version_id, row) for row in (*step.read, *(made for made, _ in step.written)))
         for row in step.read:
             self._seen(row)
@@ -104,6 +110,13 @@ class Marks:
         for version_id in filter(None, (result.model_version, result.data_version)):
             rules = self._fired.setdefault(version_id, {})
             rules[result.name] = bool(result.fired)
+
+    def ordered(self, cells: Iterable[str]) -> None:
+        """In which order the cells stand in the notebook."""
+        order = {cell: place for place, cell in enumerate(cells)}
+        if order != self.order:
+            self.order = order
+            self._suspects |= self.runs.keys()
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -148,19 +161,41 @@ class Marks:
     def _seen(self, version: Version) -> None:
         """A version was read: one from outside is the present one as soon as somebody meets it."""
         key = key_of(version)
-        known = self._now.get(key)
+        known = self._last(key)
         if version.execution_id is None and (known is None or known.version.version_id < version.version_id):
-            self._set(key, Now(version, None, frozenset()))
+            self._set(key, None, Now(version, None, frozenset()))
 
     def _write(self, execution_id: str, written: Written, *, changes: bool) -> None:
         made, how = written
-        known = self._now.get(key_of(made))
+        known = self._last(key_of(made))
         chain = known.chain if known is not None and changes else frozenset()
-        self._set(key_of(made), Now(made, execution_id, chain | {execution_id}, how == "delete"))
+        cell = self._executions[execution_id].cell_id if execution_id in self._executions else None
+        self._set(key_of(made), cell, Now(made, execution_id, chain | {execution_id}, how == "delete"))
 
-    def _set(self, key: Key, now: Now) -> None:
-        self._now[key] = now
+    def _last(self, key: Key) -> Now | None:
+        """The present state of a name."""
+        return next(reversed(self._now.get(key, {}).values()), None)
+
+    def _set(self, key: Key, cell: str | None, now: Now) -> None:
+        known = self._now.setdefault(key, {})
+        known.pop(cell, None)
+        known[cell] = now
         self._suspects |= self._readers.get(key, set())
+
+    def _given(self, key: Key, cell: str, row: Version) -> Now | None:
+        """What the cell would read now: by those above it, and by the one that it read from; not by itself."""
+        maker = self._executions.get(row.execution_id or "")
+        mine = maker.cell_id if maker is not None else None
+        found = [
+            now for by, now in self._now.get(key, {}).items() if by != cell and (by == mine or self._above(by, cell))
+        ]
+        return found[-1] if found else None
+
+    def _above(self, other: str | None, cell: str) -> bool:
+        places = self.order.get(other or ""), self.order.get(cell)
+        if places[0] is not None and places[1] is not None:
+            return places[0] < places[1]
+        return self._first.get(other or "", -1) < self._first.get(cell, -1)
 
     def _stale(self) -> dict[str, str]:
         """Cell -> why it is stale."""
@@ -180,8 +215,8 @@ class Marks:
 
     def _reasons(self, cell: str, run: Run) -> Iterator[str]:
         for key, row in run.read.items():
-            now = self._now.get(key)
-            if now is None or now.version.version_id == row.version_id or self.cell_of(now.by) == cell:
+            now = self._given(key, cell, row)
+            if now is None or now.version.version_id == row.version_id:
                 continue
             if key in run.written:
                 changed = run.execution.execution_id not in now.chain
@@ -203,7 +238,7 @@ class Marks:
         found: dict[str, dict[str, str]] = {}
         for cell, run in self.runs.items():
             for key, row in run.read.items():
-                now = self._now.get(key)
+                now = self._given(key, cell, row)
                 by = row.execution_id if key in run.written or now is None else now.by
                 maker = self.cell_of(by)
                 if maker is not None and maker != cell:

@@ -156,9 +156,9 @@ class Panel:
 
     def _on_page(self, comm: Any, message: Mapping[str, Any]) -> None:
         """A page opened its comm, and says what it shows."""
-        key, context, sections = comm.comm_id, copy_context(), _sections(message)
+        key, context, sections = comm.comm_id, copy_context(), _texts(message, "sections")
         self._comms[key] = comm
-        comm.on_msg(lambda said: self._desk.put(lambda: self._show(key, _sections(said))))
+        comm.on_msg(lambda said: self._desk.put(lambda: self._said(key, said)))
         comm.on_close(lambda _: self._close(key))
         pages = self._count()
         self._desk.put(lambda: self._open(key, comm, context, sections))
@@ -215,8 +215,12 @@ class Panel:
         if not self._feed.has_lists:
             self._with((*_LISTS, *_SOON_ASKED_FOR), self._use_lists)
 
-    def _show(self, key: str, sections: Iterable[str]) -> None:
-        self._fed(lambda feed: feed.show(key, sections))
+    def _said(self, key: str, message: Mapping[str, Any]) -> None:
+        """A page shows other sections, or its cells stand in another order."""
+        if _data(message).get("type") == "order":
+            self._fed(lambda feed: feed.ordered(_texts(message, "cells")))
+        else:
+            self._fed(lambda feed: feed.show(key, _texts(message, "sections")))
 
     def _push(self, key: str, comm: Any, context: Context, message: Mapping[str, Any]) -> None:
         try:
@@ -341,6 +345,6 @@ def _data(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _sections(message: Mapping[str, Any]) -> list[str]:
-    found = _data(message).get("sections")
+def _texts(message: Mapping[str, Any], name: str) -> list[str]:
+    found = _data(message).get(name)
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []

@@ -6,6 +6,7 @@ Two comms, since what the page sends on one that cells push on has to wait for t
     The page opens it and says what it shows: ``{"type": "showing", "sections": ["lineage", …]}``. The kernel answers
     with a `Snapshot`, and pushes a `Delta` for each cell that finished and for whatever else changes. Cells (the marks)
     come always; the rest only for sections that are shown.
+    In which order the cells stand, the page says whenever it changes: ``{"type": "order", "cells": [id, …]}``.
 ``mlmagic.commands``
     The page asks (`Request`), the kernel answers (`Reply`), also while a cell runs.
 

@@ -16,8 +16,8 @@ import numpy as np
 from mlmagic.bundles.rows import Fault, Feeds, faults, rows_of
 from mlmagic.bundles.schema import Schema
 from mlmagic.errors import UnknownNameError
+from mlmagic.serving.json_values import convert, fault_of
 from mlmagic.serving.requests import RefusedError, Request
-from mlmagic.serving.values import convert, fault_of
 
 _LOOKED_AT = 100  # keys of a row, and letters of a key, among which the nearest name is looked for
 

@@ -12,12 +12,12 @@ from time import monotonic, time
 from typing import Any, Protocol
 
 from mlmagic.serving.answered import Answered
-from mlmagic.serving.answers import Writer
 from mlmagic.serving.assembly import Assembler, Piece
 from mlmagic.serving.metrics import Complaints, Metrics
 from mlmagic.serving.pace import Pace
 from mlmagic.serving.requests import RefusedError, Request
 from mlmagic.serving.scoring import Batch, Outcome, Worker, score
+from mlmagic.serving.writer import Writer
 
 _INLINE = 0.001  # seconds that scoring may keep the event loop from reading
 _SHARE = 4  # part of a batch that one large request takes while others wait
@@ -196,7 +196,7 @@ class Queue:
             pieces = outcome.batch.pieces
             try:
                 if outcome.answers is None:
-                    self._fail(pieces, "the model failed on a request", outcome.error)
+                    self._fail(pieces, "the model failed on a request", outcome.error, by_model=True)
                 else:
                     self._answer(outcome)
             except Exception as error:  # a defect of ours: these requests fail, the server goes on
@@ -217,10 +217,10 @@ class Queue:
             asked = tuple((piece.request.request_id, piece.start, piece.stop - piece.start) for piece in batch.pieces)
             self.tell(Answered(time(), outcome.seconds, asked, batch.feeds, answers))
 
-    def _fail(self, pieces: list[Piece], what: str, error: BaseException | None) -> None:
+    def _fail(self, pieces: list[Piece], what: str, error: BaseException | None, by_model: bool = False) -> None:
         for piece in pieces:
             if not piece.request.gone:
                 text = f"the model failed on this request's rows (request_id {piece.request.request_id})"
-                piece.request.refuse(500, text if what.startswith("the model") else "internal error")
+                piece.request.refuse(500, text if by_model else "internal error")
         if error is not None:
             self._complaints.add(f"{what} ({', '.join(piece.request.request_id for piece in pieces[:5])})", error)

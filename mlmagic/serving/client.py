@@ -1,6 +1,6 @@
 """The step from a user's table to an endpoint and back: a frame comes in, the model's answers go out, as arrays.
 
-Rows travel as binary tensors over one kept connection; see `mlmagic.serving.connection`.
+Rows travel as binary tensors over one kept connection; see `mlmagic.serving.client_connection`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mlmagic.bundles.rows import Feeds, feeds_of, rows_of
 from mlmagic.bundles.schema import LABEL, NUMPY, PREDICTION, PROBABILITIES, Schema
 from mlmagic.errors import MisuseError
 from mlmagic.records import Endpoint as Record
-from mlmagic.serving.connection import Connection, encoded
-from mlmagic.serving.options import Options
+from mlmagic.serving.client_connection import ClientConnection, encoded
+from mlmagic.serving.options import GRACE, Options
 
 _HEADROOM = 64 << 10  # bytes of a body that are not rows
 
@@ -81,7 +81,7 @@ class Endpoint:
         self.version, self.bundle_id, self.endpoint_id = version, bundle_id, endpoint_id
         self.token = token
         self.started_at = time.time()
-        self._connection = Connection(url, token)
+        self._connection = ClientConnection(url, token)
         self._process = process
         self._options = options or Options(bundle="", endpoint_id=endpoint_id)
 
@@ -132,7 +132,7 @@ class Endpoint:
             return False
         return True
 
-    def stop(self, grace: float = 5.0) -> None:
+    def stop(self, grace: float = GRACE) -> None:
         """Let it finish what it has, and end; after `grace` seconds it is killed.
 
         Raises
@@ -217,7 +217,7 @@ def _weight(array: NDArray[Any]) -> int:
     """Bytes that an array takes on its way."""
     if array.dtype.kind != "O":
         return array.nbytes
-    return sum(4 + len(text.encode()) for text in array.reshape(-1).tolist())
+    return 4 * array.size + len("".join(array.reshape(-1).tolist()).encode())
 
 
 def _as_classes(labels: NDArray[Any], classes: tuple[Any, ...] | None) -> NDArray[Any]:

@@ -12,13 +12,12 @@ from mlmagic.bundles.folder import MODEL, TIMING, Bundle, open_bundle
 from mlmagic.bundles.scorer import Scorer
 from mlmagic.config import key_path
 from mlmagic.serving.answered import Answered
-from mlmagic.serving.answers import Writer
 from mlmagic.serving.assembly import Assembler
 from mlmagic.serving.batching import Loop, Queue
-from mlmagic.serving.described import schema_of_v1, tensors_of_v2
 from mlmagic.serving.heads import Handler, Head, Route
 from mlmagic.serving.intake import Intake
 from mlmagic.serving.limits import Limits
+from mlmagic.serving.metadata import schema_of_v1, tensors_of_v2
 from mlmagic.serving.metrics import Metrics, prometheus
 from mlmagic.serving.options import Options
 from mlmagic.serving.pace import pace_of
@@ -27,6 +26,7 @@ from mlmagic.serving.requests import Request
 from mlmagic.serving.scoring import Worker
 from mlmagic.serving.v1 import Predict
 from mlmagic.serving.v2 import Infer
+from mlmagic.serving.writer import Writer
 from mlmagic.signing import user_key
 
 
@@ -110,21 +110,21 @@ class Endpoint:
 
     def _server(self, request: Request, body: bytes, head: Head) -> None:
         about = {"name": "mlmagic", "version": __version__, "extensions": ["binary_tensor_data"]}
-        request.reply(200, self._dumps(about))
+        request.tell(self._dumps(about))
 
     def _model(self, request: Request, body: bytes, head: Head) -> None:
         bundle = self.bundle
         about = {"name": bundle.name, "versions": [bundle.version], "platform": "onnxruntime_onnx", **self._tensors}
-        request.reply(200, self._dumps(about))
+        request.tell(self._dumps(about))
 
     def _status(self, request: Request, body: bytes, head: Head) -> None:
-        request.reply(200, self._dumps({**self._about, "status": self.status()}, default=_plain))
+        request.tell(self._dumps({**self._about, "status": self.status()}, default=_plain))
 
     def _metrics(self, request: Request, body: bytes, head: Head) -> None:
         watched = {} if self.watcher is None else self.watcher.status()
         gauges = {"queue_rows": self.queue.rows, **watched_gauges(watched)}
         text = prometheus(self.metrics, gauges, watched_rules(watched))
-        request.reply(200, text, b"text/plain; version=0.0.4; charset=utf-8")
+        request.tell(text, b"text/plain; version=0.0.4; charset=utf-8")
 
     # What is told of it
 
@@ -158,7 +158,7 @@ def _reading(handle: Handler, open_: bool = False) -> Route:
 
 def _says(about: Mapping[str, Any]) -> Handler:
     text: bytes = orjson().dumps(about)
-    return lambda request, body, head: request.reply(200, text)
+    return lambda request, body, head: request.tell(text)
 
 
 def watched_gauges(watched: Mapping[str, Any]) -> dict[str, float]:

@@ -15,15 +15,16 @@ from typing import TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from mlmagic.serving.limits import Limits
-from mlmagic.serving.options import LOOPBACK, Options
+from mlmagic.serving.options import EVERYWHERE, LOOPBACK, Options
 from mlmagic.serving.requests import CLOSE, KEEP, RefusedError, Request
 
 Handler: TypeAlias = Callable[[Request, bytes, "Head"], None]
 """Answers a request with this body, now or later; may raise `RefusedError`."""
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]/?#@\s]+)(?::\d{1,5})?", re.IGNORECASE)
-_ONCE = frozenset({b"host", b"content-length", b"authorization", b"inference-header-content-length", b"timeout"})
-_WILD = ("0.0.0.0", "::", "")
+_ONCE = frozenset(
+    {b"host", b"content-length", b"authorization", b"inference-header-content-length", b"timeout", b"transfer-encoding"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Gate:
         self._routes, self._missing, self._limits = routes, missing, limits
         self._token = None if options.token is None else options.token.encode()
         self._hosts = hosts_of(options)
-        self._any_address = options.host in _WILD  # there nobody answers without a token
+        self._any_address = options.host in EVERYWHERE  # there nobody answers without a token
 
     def pass_(
         self, method: bytes, target: bytes, headers: Iterable[tuple[bytes, bytes]], version: str, keep: bool
@@ -148,7 +149,10 @@ class Gate:
             raise RefusedError(401, message, b"WWW-Authenticate: Bearer\r\n")
 
     def _length(self, named: Mapping[bytes, bytes]) -> int | None:
-        if b"transfer-encoding" in named:
+        coding = named.get(b"transfer-encoding")
+        if coding is not None:
+            if coding.lower() != b"chunked":
+                raise RefusedError(415, "bodies are taken as they are, or chunked: send no other Transfer-Encoding")
             return None
         length = _whole(named.get(b"content-length"), "Content-Length") or 0
         if length > self._limits.body:

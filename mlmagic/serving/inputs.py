@@ -23,8 +23,8 @@ class Inputs:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._columns = {field.name: field for field in schema.fields}
-        self._columns |= {field.tensor: field for field in schema.fields if field.tensor not in self._columns}
+        by_tensor = {field.tensor: field for field in schema.fields if field.tensor}
+        self._columns = by_tensor | {field.name: field for field in schema.fields}
         self._numeric = all(field.type != "string" for field in schema.fields)
         self._shape = schema.shape or (len(schema.fields),)
         self._one_type = schema.layout != "columns"
@@ -51,8 +51,9 @@ class Inputs:
         """
         if len(tensors) == 1 and tensors[0].shape[1:] == self._shape and (self._numeric or self._one_type):
             return self._of_one(tensors[0])
-        if self._schema.layout == "tensor":
-            expected = [-1, *self._shape]
+        whole = self._schema.layout == "tensor"
+        if whole or (self._one_type and len(tensors) == 1 and tensors[0].name not in self._columns):
+            expected = f"{[-1, *self._shape]}{'' if whole else ', or one for each column'}"
             raise RefusedError(400, f"the model takes one input of shape {expected}, not {_shown(tensors)}")
         return self._of_columns(tensors)
 

@@ -11,14 +11,6 @@ from mlmagic.serving.limits import Limits
 from mlmagic.serving.requests import Form, RefusedError, Request
 
 
-def may_hold_booleans(body: bytes, start: int = 0) -> bool:
-    """Whether JSON may have `true` or `false` in it, from some byte on: then the types of values are looked at.
-
-    Single letters are found ten times as fast as words, and bodies of numbers have none.
-    """
-    return body.find(b"u", start) >= 0 or body.find(b"f", start) >= 0
-
-
 class Intake:
     """Lets requests into the queue.
 

@@ -18,7 +18,10 @@ class Limits:
     target, head, headers, chunks : int
         Bytes of the path and query; bytes and number of the headers; pieces of a chunked body.
     pipelined : int
-        Requests of one connection that may wait for their answers before it is read no further.
+        Requests of one connection that may wait for their answers before it is read no further, and that are taken
+        from it before other connections have their turn.
+    arriving : int
+        Bytes of all bodies that are still arriving, beyond which they are refused.
     head_seconds, body_seconds, idle_seconds, unread_seconds : float
         For a request's head and body to arrive; for a connection to stay open unused; for answers to stay unread.
     linger_seconds : float
@@ -35,6 +38,7 @@ class Limits:
     headers: int = 100
     chunks: int = 16_384
     pipelined: int = 64
+    arriving: int = 1 << 30
     head_seconds: float = 10.0
     body_seconds: float = 60.0
     idle_seconds: float = 120.0

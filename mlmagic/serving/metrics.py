@@ -141,6 +141,11 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def _printable(text: str) -> str:
+    """A text with what clients sent in it, in one line and without orders to a terminal."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 class Complaints:
     """Errors for the log, at most some a second: whoever provokes them must not fill the disk."""
 
@@ -153,4 +158,4 @@ class Complaints:
             self._second, self._left = second, self._most
         if self._left > 0:
             self._left -= 1
-            LOG.error("%s", what, exc_info=error)
+            LOG.error("%s", _printable(what), exc_info=error)

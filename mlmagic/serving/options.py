@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from mlmagic.errors import MisuseError
 
+_HOST_NAME = re.compile(r"[^\s/:@?#\[\]]+|\[?[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*\]?", re.IGNORECASE)
+
 ALONE = "--alone"  # argument of a server that outlives whoever started it
+GRACE = 15.0  # seconds for a server to finish what it has, and its log: more than it takes itself
+EVERYWHERE = ("0.0.0.0", "::", "")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -85,3 +90,6 @@ def check_options(options: Options) -> None:
         raise MisuseError(f"a port is a number from 0 (any that is free) to 65535, not {options.port}")
     if not 0 < options.slo_ms < 1e6:
         raise MisuseError(f"--slo-ms takes a number of milliseconds above 0, not {options.slo_ms:g}")
+    for name in options.hosts:
+        if not _HOST_NAME.fullmatch(name):
+            raise MisuseError(f"a host is a name or an address, without http:// and port, not {name!r}")

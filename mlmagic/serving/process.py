@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlmagic.errors import MisuseError
-from mlmagic.serving.options import ALONE, Options
+from mlmagic.serving.options import ALONE, GRACE, Options
 
 _COMMAND = ("-P", "-m", "mlmagic.serving.server")  # -P: a file named numpy.py in the notebook's folder is not ours
 
@@ -40,7 +40,7 @@ class Process:
         """Its exit status; ``None`` while it runs."""
         return self._process.poll()
 
-    def stop(self, grace: float = 10.0) -> None:
+    def stop(self, grace: float = GRACE) -> None:
         """End it: it answers what it has; after `grace` seconds it is killed."""
         if os.name == "nt":  # where to terminate is to kill
             self._let_go()

@@ -8,7 +8,7 @@ from mlmagic.serving.packages import orjson
 
 if TYPE_CHECKING:
     from mlmagic.bundles.rows import Feeds
-    from mlmagic.serving.answers import Scored
+    from mlmagic.serving.writer import Scored
 
 REASONS = {
     200: "OK",
@@ -134,12 +134,17 @@ class Request:
 
     def reply(self, status: int, body: bytes, kind: bytes = JSON, headers: bytes = b"") -> None:
         """Send anything."""
+        if not self.gone:
+            self.sender.count(status, self.arrived)
+            self.tell(body, kind, status, headers)
+
+    def tell(self, body: bytes, kind: bytes = JSON, status: int = 200, headers: bytes = b"") -> None:
+        """Send what is not counted: watching a server must not look like traffic."""
         if self.gone:
             return
         self.gone = True
         reason = REASONS[status].encode()
         self.data = _HEAD % (status, reason, kind, len(body), headers + self.closing, body)
-        self.sender.count(status, self.arrived)
         self.sender.flush()
 
     def refuse(self, status: int, message: str, headers: bytes = b"") -> None:

@@ -7,6 +7,7 @@ standard input then is its lifeline: whoever started it holds the other end, and
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import ipaddress
 import json
@@ -24,12 +25,12 @@ from typing import Any
 from mlmagic._optional import need
 from mlmagic.bundles.folder import Bundle
 from mlmagic.errors import MissingPackageError, MisuseError, MlmagicError
-from mlmagic.serving.commons import Commons
 from mlmagic.serving.endpoint import Endpoint, Watcher, opened
 from mlmagic.serving.heads import Gate
 from mlmagic.serving.limits import Limits
 from mlmagic.serving.options import ALONE, LOOPBACK, Options
 from mlmagic.serving.protocol import Connection
+from mlmagic.serving.shared import Shared
 
 LOG = logging.getLogger("mlmagic.serving")
 
@@ -60,7 +61,7 @@ class Server:
         bundle = opened(options)
         self.endpoint = Endpoint(options, bundle, limits, loop)
         gate = Gate(self.endpoint.routes(), self.endpoint.missing, options, limits)
-        self._commons = Commons(gate, limits, self.endpoint.metrics, self.endpoint.queue.forget)
+        self._shared = Shared(gate, limits, self.endpoint.metrics, self.endpoint.queue.forget)
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -93,30 +94,35 @@ class Server:
     async def _listen(self) -> asyncio.Server:
         options = self.options
         host = "127.0.0.1" if options.host == "localhost" else options.host  # one socket, not one for each family
-        connect = partial(Connection, self._commons)
+        connect = partial(Connection, self._shared)
         try:
             return await self._loop.create_server(connect, host or "0.0.0.0", options.port, backlog=_BACKLOG)
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise MisuseError(f"{options.host}:{options.port} cannot be listened on: {reason}") from error
+            raise MisuseError(f"{options.host}:{options.port} cannot be listened on: {_reason(error)}") from error
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
-            self._commons.tick()
+            self._shared.tick()
             self.endpoint.queue.expire()
             self.endpoint.metrics.tick()
 
     async def _finish(self) -> None:
         """Answer what is under way, for a limited time."""
-        self._commons.stopping = True
-        for connection in tuple(self._commons.connections):
+        self._shared.stopping = True
+        for connection in tuple(self._shared.connections):
             connection.stop()
         end = monotonic() + self._limits.stop_seconds
-        while self._commons.connections and monotonic() < end:
+        while self._shared.connections and monotonic() < end:
             await asyncio.sleep(0.01)
-        for connection in tuple(self._commons.connections):
+        for connection in tuple(self._shared.connections):
             connection.abort()
+
+
+def _reason(error: Exception) -> str:
+    """The system's words; event loops put their own before them."""
+    number = getattr(error, "errno", None) or 0
+    return os.strerror(number) if number in errno.errorcode else str(getattr(error, "strerror", None) or error)
 
 
 async def ended(task: asyncio.Task[None]) -> None:

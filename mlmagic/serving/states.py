@@ -1,26 +1,17 @@
-"""What there is to know of endpoints, for their reader: records and what servers tell come in, text and data go out.
+"""What there is to know of one endpoint: its record and what its server tells come in, figures in words go out.
 
-`views` draws the pictures. What runs tells of itself; of what has ended, the log does.
+What runs tells of itself; of what has ended, the log does.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
-from mlmagic.config import shown_path
-from mlmagic.records import Bundle, Endpoint, Prediction, as_json
-from mlmagic.results import Result
+from mlmagic.records import Bundle, Endpoint, as_json
 
 State: TypeAlias = Literal["running", "ended", "gone"]
-GLYPHS: dict[State, str] = {"running": "▸", "ended": "■", "gone": "✗"}
-NONE_YET = "no endpoints yet: %export MODEL NAME, then %serve NAME"
-_LISTED = 20  # endpoints in the text face
-_LOGGED = 10  # rows of a log in the text face
-_WIDE = 60  # letters of a value there
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +27,8 @@ class Firing:
     def line(self) -> str:
         if self.error:
             return f"{self.name}: {self.error}"
+        if not self.rows:
+            return f"{self.name}: no rows yet"
         return f"{self.name}: {self.fired:,} of {self.rows:,} rows fired" + (
             f" ({self.fired / self.rows:.2%})" if self.fired else ""
         )
@@ -131,7 +124,7 @@ class EndpointState:
     @property
     def traffic(self) -> str:
         """Requests, speed, times and batches in one line."""
-        return ", ".join(self._traffic()) or "no requests yet"
+        return ", ".join(self._traffic()) or f"no requests{' yet' if self.state == 'running' else ''}"
 
     @property
     def drift_line(self) -> str:
@@ -166,158 +159,22 @@ class EndpointState:
     def _traffic(self) -> Iterator[str]:
         if not self.rows and not self.requests:
             return
-        yield f"{self.requests:,} requests, {self.rows:,} rows" + ("" if self.live else " in the log")
+        yield f"{_counted(self.requests, 'request')}, {_counted(self.rows, 'row')}" + (
+            "" if self.live else " in the log"
+        )
         if self.requests_per_second is not None:
             yield f"{self.requests_per_second:,.1f} requests a second"
         for name, time in zip(("p50", "p99"), self.times, strict=True):
             if time is not None:
-                yield f"{name} {time:.3g} ms"
+                yield f"{name} {time:.3g} ms{'' if self.live else ' a batch'}"
         if self.batch is not None:
-            yield f"{self.batch:,.0f} rows a batch" if self.batch >= 100 else f"{self.batch:.3g} rows a batch"
+            size = f"{self.batch:,.0f}" if self.batch >= 100 else f"{self.batch:.3g}"
+            yield f"{size} {'row' if size == '1' else 'rows'} a batch"
 
 
-@dataclass(frozen=True, repr=False)
-class EndpointReport(Result):
-    """All about one endpoint."""
-
-    one: EndpointState
-
-    def text(self) -> str:
-        one = self.one
-        lines = [one.headline, f"  {one.traffic}"]
-        lines += [f"  {line}" for line in about(one)]
-        lines += [f"  assertion {rule.line}" for rule in one.rules]
-        lines += [f"  assertion {name}: {why}" for name, why in one.not_run.items()]
-        lines.append(f"  drift: {one.drift_line}")
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        return self.one.to_dict()
-
-    def to_pandas(self) -> Any:
-        """One row."""
-        return _frame([self.one])
-
-
-@dataclass(frozen=True, repr=False)
-class EndpointList(Result):
-    """Endpoints, newest first; those that run before those that do not."""
-
-    endpoints: tuple[EndpointState, ...]
-
-    def text(self) -> str:
-        if not self.endpoints:
-            return NONE_YET
-        lines = [
-            f"{GLYPHS[one.state]} {one.headline.removeprefix('endpoint ')}; {one.traffic}{_worries(one)}"
-            for one in self.endpoints[:_LISTED]
-        ]
-        if len(self.endpoints) > _LISTED:
-            lines.append(f"… {len(self.endpoints) - _LISTED} more: .to_pandas() has them all")
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"endpoints": [one.to_dict() for one in self.endpoints]}
-
-    def to_pandas(self) -> Any:
-        """One row for each endpoint."""
-        return _frame(self.endpoints)
-
-
-@dataclass(frozen=True, repr=False)
-class PredictionLog(Result):
-    """The last rows that an endpoint scored, newest first."""
-
-    name: str
-    rows: tuple[Prediction, ...]
-
-    def text(self) -> str:
-        if not self.rows:
-            return f"endpoint {self.name} has no predictions in its log"
-        lines = [f"the last {len(self.rows):,} predictions of endpoint {self.name}, newest first"]
-        lines += [
-            f"  {when(row.at)}  {in_words(row.outputs)}  <-  {in_words(row.inputs)}" for row in self.rows[:_LOGGED]
-        ]
-        if len(self.rows) > _LOGGED:
-            lines.append(f"  … {len(self.rows) - _LOGGED} more: .to_pandas() has them all")
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "predictions": [as_json(row) for row in self.rows]}
-
-    def to_pandas(self) -> Any:
-        """One row for each prediction: its outputs, the model's columns, and where it came from."""
-        import pandas as pd
-
-        table = [
-            {
-                "at": datetime.fromtimestamp(row.at, UTC).replace(tzinfo=None),
-                "request_id": row.request_id,
-                "row": row.row,
-                **row.outputs,
-                **{name if name not in row.outputs else f"{name} (input)": value for name, value in row.inputs.items()},
-                "seconds": row.seconds,
-                "batch_size": row.batch_size,
-            }
-            for row in self.rows
-        ]
-        return pd.DataFrame(table)
-
-
-def about(one: EndpointState) -> list[str]:
-    """What else there is to say of an endpoint: since when, whose bundle, how to call it."""
-    lines = [f"since {when(one.endpoint.started_at)}"]
-    if one.endpoint.ended_at is not None:
-        lines[0] = f"from {when(one.endpoint.started_at)} to {when(one.endpoint.ended_at)}"
-    elif one.state == "gone":
-        lines[0] = f"started {when(one.endpoint.started_at)}; its process is gone, and did not say when it ended"
-    if one.bundle is not None:
-        lines.append(f"bundle {shown_path(one.bundle.path)}")
-    watched = one.live.get("watched") or {}
-    if watched.get("unlogged"):
-        lines.append(f"{watched['unlogged']:,} rows were answered and not looked at: they came too fast")
-    lines += [str(trouble) for trouble in (watched.get("log_error"), one.note) if trouble]
-    if watched and not str(watched.get("watcher", "alive")).startswith("alive"):
-        lines.append(f"watcher: {watched['watcher']}")
-    return lines
-
-
-def when(at: float | None) -> str:
-    """A time for the eye."""
-    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def in_words(values: Mapping[str, Any]) -> str:
-    """Names and values in one line, not too long."""
-    told = ", ".join(f"{name} {_short(value)}" for name, value in list(values.items())[:12])
-    return told + (", …" if len(values) > 12 else "")
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _WIDE else text[:_WIDE] + "…"
-
-
-def _worries(one: EndpointState) -> str:
-    fired = [rule.name for rule in one.rules if rule.fired]
-    parts = [f"fired: {', '.join(fired)}"] if fired else []
-    parts += [f"drift: {', '.join(one.drifted)}"] if one.drifted else []
-    return "; " + "; ".join(parts) if parts else ""
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
-
-
-def _frame(states: Sequence[EndpointState]) -> Any:
-    import pandas as pd
-
-    rows = []
-    for one in states:
-        row = one.to_dict()
-        for name in ("started_at", "ended_at"):
-            row[name] = None if row[name] is None else datetime.fromtimestamp(row[name], UTC).replace(tzinfo=None)
-        row["fired"] = sum(rule.fired for rule in one.rules)
-        row["drifted"] = list(one.drifted)
-        rows.append({key: value for key, value in row.items() if key not in ("assertions", "not_run", "drift")})
-    return pd.DataFrame(rows)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mlmagic.bundles.schema import Schema
-from mlmagic.serving.answers import Scored, joined
 from mlmagic.serving.heads import Head
-from mlmagic.serving.intake import Intake, may_hold_booleans
+from mlmagic.serving.intake import Intake
+from mlmagic.serving.json_values import may_hold_booleans
 from mlmagic.serving.packages import orjson
 from mlmagic.serving.requests import RefusedError, Request
+from mlmagic.serving.writer import Scored, joined
 
 _EXPECTED = 'expected {"rows": [{column: value, …}, …]}'
 

@@ -9,13 +9,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mlmagic.bundles.schema import Schema
-from mlmagic.serving.answers import Scored
 from mlmagic.serving.heads import Head
 from mlmagic.serving.inputs import Inputs
-from mlmagic.serving.intake import Intake, may_hold_booleans
+from mlmagic.serving.intake import Intake
+from mlmagic.serving.json_values import may_hold_booleans
 from mlmagic.serving.packages import orjson
 from mlmagic.serving.requests import RefusedError, Request
 from mlmagic.serving.tensors import datatype_of, packed, tensors_of
+from mlmagic.serving.writer import Scored
 
 _UNSUPPORTED = ("classification", "shared_memory_region")
 
@@ -86,7 +87,12 @@ class Infer:
             return self._all_binary if binary is True else self._all
         if type(outputs) is not list:
             raise RefusedError(400, "outputs is no list")
-        return self.form_of(tuple(self._wanted(output, binary is True) for output in outputs))
+        if len(outputs) > len(self._names):
+            raise RefusedError(400, f"{len(outputs)} outputs are asked for; there are: {', '.join(self._names)}")
+        wanted = tuple(self._wanted(output, binary is True) for output in outputs)
+        if len({one.name for one in wanted}) != len(wanted):
+            raise RefusedError(400, "an output is asked for twice")
+        return self.form_of(wanted)
 
     def _wanted(self, output: Any, binary: bool) -> Wanted:
         if type(output) is not dict or output.get("name") not in self._names:

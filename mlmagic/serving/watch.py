@@ -1,7 +1,7 @@
 """The step from a server's answers to who looks at them: batches come in, frames to a process of its own go out.
 
 Scoring must never wait for its log, its rules or its statistics, nor share its interpreter with them. So here a batch
-is only put aside; a thread hands what came together to the watcher (`mlmagic.serving.watching`) ten times a second,
+is only put aside; a thread hands what came together to the watcher (`mlmagic.serving.watcher`) ten times a second,
 and what the watcher cannot take is dropped and counted.
 """
 
@@ -209,7 +209,7 @@ def first_rows(answered: Answered, count: int) -> Answered:
 
 def _started(about: dict[str, Any]) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "mlmagic.serving.watching"],
+        [sys.executable, "-P", "-m", "mlmagic.serving.watcher"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # rules may print

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlmagic.results import OUTPUT_LIMIT, TEXT_LIMIT, register_renderer
-from mlmagic.serving.states import GLYPHS, EndpointList, EndpointReport, EndpointState, PredictionLog, about, when
+from mlmagic.serving.reports import GLYPHS, EndpointList, EndpointReport, PredictionLog, about, when
+from mlmagic.serving.states import EndpointState
 from mlmagic.views import charts, html
 
 _ROWS = (100, 50, 20, 5)  # of a log: as many as are light enough
@@ -180,7 +181,7 @@ def _listed(one: EndpointState) -> list[object]:
         rate,
         p50,
         p99,
-        None if one.batch is None else float(f"{one.batch:.3g}"),
+        None if one.batch is None else charts.compact(one.batch, 3),
         charts.short(rules, 120),
         charts.short(
             f"▲ {', '.join(one.drifted)}" if one.drifted else "✓ none" if one.drift.get("verdict") else "", 120

@@ -132,6 +132,13 @@ def test_the_same_version_again_is_the_same_endpoint(kernel):
     assert re.search(r"endpoint churn \w+ at \S+ serves this already", reply.complaints)
 
 
+def test_what_runs_on_beside_a_new_endpoint_is_told_once_that_runs(kernel):
+    reply = kernel.good("other = %serve churn --slo-ms 5\nother.stop()")
+    assert re.search(r"endpoint churn \w+ at \S+ still runs, too; %endpoints \w+ stop ends it", reply.complaints)
+    port = kernel.good("print(endpoint.url.rpartition(':')[2])").printed.strip()
+    assert "still runs" not in one_line(kernel.run(f"%serve churn --slo-ms 5 --port {port}"))
+
+
 def test_mistakes_are_one_line(kernel):
     for line, expected in (
         ("%serve chrn", "no bundle 'chrn'; did you mean 'churn'?"),
@@ -140,7 +147,8 @@ def test_mistakes_are_one_line(kernel):
         ("%serve churn --slo-ms 0", "--slo-ms takes a number of milliseconds above 0, not 0"),
         ("%serve /nowhere", "/nowhere is no folder of a bundle"),
         ("%endpoints chrun", "no endpoint 'chrun'; did you mean 'churn'?"),
-        ("%endpoints churn shw", "%endpoints takes one name and one action"),
+        ("%endpoints churn shw", "no action of %endpoints 'shw'; did you mean 'show'?"),
+        ("%endpoints churn show now", "%endpoints takes one name and one action"),
         ("%endpoints --bogus 3", "no option of %endpoints"),
         ("%drift X", "%drift takes a reference and current data"),
         ("%drift nobody", "no endpoint 'nobody'; there are: churn"),

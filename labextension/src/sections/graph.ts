@@ -60,12 +60,16 @@ export function drawNode(placed: Placed, wide: number, alone: boolean, picked: P
   );
 }
 
+/** Lines from which on an edge is faint until it is asked for: of a long notebook, most would cross the whole graph. */
+const FAR = 6;
+
 export function drawEdge(edge: Edge, layout: Layout, picked: Picked): SVGPathElement {
   const [from, to] = edge.map(id => layout.placed.get(id)!);
   return svg('path', {
     class: 'mlmagic-edge',
     d: from.slot || to.slot ? between(from, to) : aside(from, to),
     'data-way': onWay(edge, picked),
+    'data-far': Math.abs(from.line - to.line) > FAR ? '' : null,
     'marker-end': 'url(#mlmagic-arrow)'
   });
 }

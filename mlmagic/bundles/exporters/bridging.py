@@ -95,8 +95,8 @@ def _with_inputs(part: Any, names: Sequence[str], tensors: Mapping[str, str] | N
 
 
 def _imputer(part: Any) -> Any:
-    statistics = getattr(part, "statistics_", np.empty(0))
-    if statistics.dtype != object or not _is_null(part.missing_values):
+    texts = any(isinstance(one, str) for one in getattr(part, "statistics_", ()))  # objects may be numbers, too
+    if not texts or not _is_null(part.missing_values):
         return part
     made = copy.copy(part)
     made.missing_values = NULL
@@ -118,9 +118,19 @@ def _plain(categories: Any) -> Any:
     return np.array([NULL if _is_null(one) else one for one in categories], dtype=object)
 
 
+def _boosted(part: Any) -> Any:
+    """Truths as whole numbers: the converter takes labels that are no numbers for text."""
+    if part.classes_.dtype != bool:
+        return part
+    made = copy.copy(part)
+    made.classes_ = part.classes_.astype(np.int64)
+    return made
+
+
 def _voting(part: Any) -> Any:
     made = copy.copy(part)
     made.flatten_transform = False  # only its `transform` would differ, which is not exported
+    made.weights = None if part.weights is None else np.asarray(part.weights)
     return made
 
 
@@ -176,7 +186,9 @@ _CHANGES = {
     "SimpleImputer": _imputer,
     "OneHotEncoder": _encoder,
     "OrdinalEncoder": _encoder,
+    "AdaBoostClassifier": _boosted,
     "VotingClassifier": _voting,
+    "VotingRegressor": _voting,
     "KBinsDiscretizer": _bins,
     "LinearDiscriminantAnalysis": _discriminant,
     "Pipeline": without_scalers,

@@ -65,7 +65,7 @@ def _exactly(convert: Converter) -> Converter:
     def converting(scope: Any, operator: Any, container: Any) -> None:
         from onnx import TensorProto
 
-        steps = steps_of_scaler(operator.raw_operator)
+        steps = steps_of_scaler(operator.raw_operator, clipping=True)
         if steps is None:
             convert(scope, operator, container)
             return
@@ -85,19 +85,31 @@ def _exactly(convert: Converter) -> Converter:
     return converting
 
 
-def steps_of_scaler(scaler: Any) -> list[tuple[str, Any]] | None:
-    """What a scaler does to its columns, in its own order; ``None`` where it does something else besides."""
+def steps_of_scaler(scaler: Any, clipping: bool = False) -> list[tuple[str, Any]] | None:
+    """What a scaler does to its columns, in its own order; ``None`` where it does something else besides.
+
+    Parameters
+    ----------
+    clipping : bool
+        Steps that cannot be undone are welcome, too.
+    """
     kind = type(scaler).__name__
+    clips = getattr(scaler, "clip", False)
+    if clips and not clipping:
+        return None
     if kind == "StandardScaler":
         told = [("Sub", scaler.mean_, scaler.with_mean), ("Div", scaler.scale_, scaler.with_std)]
     elif kind == "RobustScaler":
         told = [("Sub", scaler.center_, scaler.with_centering), ("Div", scaler.scale_, scaler.with_scaling)]
-    elif kind == "MinMaxScaler" and not scaler.clip:
+    elif kind == "MinMaxScaler":
         told = [("Mul", scaler.scale_, True), ("Add", scaler.min_, True)]
-    elif kind == "MaxAbsScaler" and not getattr(scaler, "clip", False):
+    elif kind == "MaxAbsScaler":
         told = [("Div", scaler.scale_, True)]
     else:
         return None
+    if clips:
+        low, high = getattr(scaler, "feature_range", (-1.0, 1.0))
+        told += [("Max", np.array([float(low)]), True), ("Min", np.array([float(high)]), True)]
     return [(operator, numbers) for operator, numbers, used in told if used]
 
 

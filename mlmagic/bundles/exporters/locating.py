@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,19 @@ def _refusal(model: Any) -> str:
     """Why a step is refused; empty where it is not."""
     if type(model).__name__ == "SimpleImputer" and model.add_indicator:
         return "its indicators are lost in conversion: make them in the data before the model (add_indicator=False)"
+    if type(model).__name__ == "OneHotEncoder" and any(one is not None for one in _infrequent(model)):
+        return (
+            "its infrequent categories have no conversion: name them one in the data before the model, and leave "
+            "min_frequency and max_categories out"
+        )
     if np.any(getattr(model, "is_categorical_", False)):
         return "its conversion loses its categorical splits: leave categorical_features out, or encode them before it"
     return REFUSED.get(type(model).__name__, "")
+
+
+def _infrequent(encoder: Any) -> Sequence[Any]:
+    """Of each column the categories that an encoder takes for one, or ``None``."""
+    return encoder.infrequent_categories_ if getattr(encoder, "_infrequent_enabled", False) else ()
 
 
 def complaint(model: Any, texts: frozenset[str], error: BaseException) -> ExportError:

@@ -17,6 +17,7 @@ from mlmagic.errors import MisuseError
 
 UNSEEN = "∅ never seen"  # a text that no data holds
 _BASES = 4  # rows in which a value is replaced
+_MIXED, _NULLS = 500, 0.3  # rows in which several columns are null, and how much of each column
 
 Verdict = Literal["same", "refused", "other", "untried"]
 
@@ -46,7 +47,7 @@ def probed(
     """
     bases = _bases(schema, feeds)
     asked = replace(schema, fields=tuple(replace(field, nullable=True) for field in schema.fields))
-    nulls = _verdicts(asked, bases, sides, _null_of)
+    nulls = _together(asked, feeds, sides, _verdicts(asked, bases, sides, _null_of))
     others = _verdicts(asked, bases, sides, lambda field: _unseen_of(field, known.get(field.name, ())))
     fields = tuple(
         _told(field, null, other, known.get(field.name, ()))
@@ -110,6 +111,18 @@ def _verdicts(
     for place, replaced in zip(tried, together, strict=True):
         found[place] = _verdict(schema, replaced, sides)
     return found
+
+
+def _together(schema: Schema, feeds: Feeds, sides: Sides, alone: list[Verdict]) -> list[Verdict]:
+    """The verdicts on nulls, once more where several columns have some: an imputer may look at the other columns."""
+    columns = [column[:_MIXED].copy() for column in columns_of(schema, feeds)]
+    generator = np.random.default_rng(0)
+    for field, verdict, column in zip(schema.fields, alone, columns, strict=True):
+        if verdict == "same":
+            column[generator.random(len(column)) < _NULLS] = _null_of(field)
+    if "same" not in alone or _verdict(schema, columns, sides) == "same":
+        return alone
+    return ["other" if verdict == "same" else verdict for verdict in alone]
 
 
 def _replaced(bases: list[NDArray[Any]], place: int, value: Any) -> list[NDArray[Any]]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlmagic.bundles import folder
+from mlmagic.bundles import folder, profiling
 from mlmagic.bundles.checking import Checking
 from mlmagic.bundles.fitting import check_file, check_table
 from mlmagic.bundles.folder import open_bundle
 from mlmagic.bundles.holdout import Holdout, lines_of
+from mlmagic.bundles.profiling import profile_in
+from mlmagic.errors import MisuseError
 from tests.unit.bundles import sample
 from tests.unit.bundles.shipped import BOUND, RULE, export
 
@@ -133,8 +137,38 @@ def test_damaged_rules_fail(made, tmp_path, rules):
 def test_damaged_tolerances_and_holdouts_fail(made, tmp_path):
     found = check(changed(tmp_path, made, **{folder.PARITY: b'{"tolerances": {}}'}))
     assert states(found)["parity"] == "failed"
+    endless = b'{"tolerances": {"label": 0, "probabilities": Infinity}}'
+    assert states(check(changed(tmp_path, made, **{folder.PARITY: endless})))["parity"] == "failed"
     found = check(changed(tmp_path, made, **{folder.HOLDOUT: b"nothing\n"}))
     assert states(found)["parity"] == "failed"
+
+
+@pytest.mark.parametrize("times", [b'{"a": 1}', b'[{"rows": 1, "seconds": 0}]', b'[{"rows": 1}]', b"[1]"])
+def test_damaged_batch_times_fail_in_one_line(made, tmp_path, times):
+    found = check(changed(tmp_path, made, **{folder.TIMING: times}))
+    assert not found.ok
+    assert "timing.json is damaged" in found.text()
+
+
+def packed(header):
+    """A reference whose header is these bytes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as parts, parts.open("header.npy", "w") as part:
+        np.lib.format.write_array_header_1_0(part, {"descr": "|u1", "fortran_order": False, "shape": (len(header),)})
+        part.write(header)
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("header", [b'{"format": ', b"[" * 100_000])
+def test_a_damaged_reference_is_refused(header):
+    with pytest.raises(MisuseError, match="damaged"):
+        profile_in(packed(header))
+
+
+def test_a_reference_that_would_fill_the_memory_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(profiling, "_LARGEST", 1 << 20)
+    with pytest.raises(MisuseError, match=r"reference\.profile is larger than 1 MB when unpacked"):
+        profile_in(packed(b" " * (1 << 20)))
 
 
 def test_a_file_that_is_not_listed_is_told_and_ignored(made, tmp_path):

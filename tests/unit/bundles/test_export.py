@@ -17,7 +17,7 @@ from mlmagic.bundles.profiling import profile_in
 from mlmagic.bundles.schema import Field, Output, Schema
 from mlmagic.errors import MisuseError
 from tests.unit.bundles import sample
-from tests.unit.bundles.shipped import ABOUT, export
+from tests.unit.bundles.shipped import ABOUT, RULE, export
 
 
 def test_the_folder_explains_itself(tmp_path):
@@ -75,6 +75,22 @@ def test_rules_that_can_travel_do_and_the_others_are_named(tmp_path):
     assert set(made.manifest["holdout"]["fired"]) == {"no_giants"}
 
 
+@pytest.mark.parametrize("column", ["'country'", "0"])
+def test_a_rule_that_reads_what_the_bundle_does_not_hold_is_left_out_by_name(tmp_path, column):
+    reading = replace(RULE, name="reads", source=f"def reads(inputs, outputs):\n    return inputs[{column}] == 'x'\n")
+    made, report = export(tmp_path, rules=[RULE, reading], holdout=None, target=None)
+    assert report.rules == ("no_giants",)
+    told = f"KeyError: {column.strip(chr(39))} (line 2 of the rule); the bundle's columns are 'age', 'income', 'city'"
+    assert report.refused == {"reads": told}
+    assert [rule["name"] for rule in made.json(folder.RULES)] == ["no_giants"]
+
+
+def test_a_holdout_that_is_the_training_data_is_told(tmp_path):
+    rows = sample.people(40)
+    _, report = export(tmp_path, sets={"X": rows}, holdout="X", train="X", target=sample.leaves(rows))
+    assert "X is the training data itself" in report.text()
+
+
 def test_the_same_again_is_the_same_version_and_other_rules_another(tmp_path):
     first, _ = export(tmp_path)
     again, _ = export(tmp_path, about={**ABOUT, "bundle_id": "b-2", "created_at": 9.0}, script="other = ...\n")
@@ -118,7 +134,7 @@ def test_rows_that_the_bundle_refuses_are_left_out_and_told(tmp_path):
     rows.loc[3, "age"] = None
     made, report = export(tmp_path, sets={"X_test": rows}, train=None, target=sample.leaves(rows))
     assert made.manifest["holdout"]["rows"] == 19
-    assert "1 rows of X_test, which the bundle refuses, were left out: row 3, column 'age'" in report.text()
+    assert "1 of the rows of X_test, which the bundle refuses, were left out: row 3, column 'age'" in report.text()
 
 
 def test_without_a_holdout_no_rows_go_along(tmp_path):

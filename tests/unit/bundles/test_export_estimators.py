@@ -187,6 +187,17 @@ def test_labels_that_are_truths_come_as_truths_and_whole_floats_as_whole_numbers
     assert (graph.schema.classes, graph.schema.output("label").type) == ((0, 1), "int64")
 
 
+def test_truths_of_a_boosting_that_weighs_its_votes() -> None:
+    graph, _ = gated(AdaBoostClassifier(n_estimators=3).fit(SEEN, classes(SEEN, [False, True])), SEEN, fresh=FRESH)
+    assert graph.schema.classes == (False, True)
+
+
+@pytest.mark.parametrize("weights", [[1, 3], np.array([0.2, 0.8])], ids=["a list", "an array"])
+def test_votes_that_weigh_differently(weights: Any) -> None:
+    parts = [("a", DecisionTreeRegressor(max_depth=3)), ("b", Ridge())]
+    gated(VotingRegressor(parts, weights=weights).fit(SEEN, target(SEEN)), SEEN, fresh=FRESH)
+
+
 @pytest.mark.parametrize("kind", ["LGBMClassifier", "LGBMRegressor"])
 @pytest.mark.parametrize("within", ["alone", "in a pipeline", "calibrated"])
 def test_lightgbm(kind: str, within: str) -> None:

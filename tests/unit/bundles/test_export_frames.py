@@ -12,17 +12,18 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.ensemble import (
+    AdaBoostClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
-from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from mlmagic.bundles.exporters import graph_of
@@ -41,7 +42,9 @@ def logistic() -> LogisticRegression:
 
 
 def behind(*transformers: Any, model: Any = None, remainder: Any = "drop") -> Any:
-    return make_pipeline(ColumnTransformer(list(transformers), remainder=remainder), model or logistic())
+    return make_pipeline(
+        ColumnTransformer(list(transformers), remainder=remainder), logistic() if model is None else model
+    )
 
 
 def encoded(**options: Any) -> tuple[str, Any, list[str]]:
@@ -59,6 +62,13 @@ PIPELINES = {
     "one category dropped": make_pipeline(preparation(drop="if_binary"), logistic()),
     "texts filled with a constant": behind(
         ("texts", make_pipeline(SimpleImputer(strategy="constant", fill_value="?"), ANY), TEXTS), FILLED
+    ),
+    "numbers filled with a constant": behind(
+        ("numbers", SimpleImputer(strategy="constant", fill_value=-1.0), NUMBERS), ("t", ANY, ["city"])
+    ),
+    "scaled and cut off": behind(
+        ("numbers", make_pipeline(SimpleImputer(), MinMaxScaler(clip=True)), NUMBERS),
+        model=AdaBoostClassifier(n_estimators=5),
     ),
     "nulls among the categories": behind(("texts", ANY, TEXTS), FILLED),
     "codes, nulls kept": behind(
@@ -153,6 +163,15 @@ def test_a_forest_that_was_fitted_with_nulls_sends_them_the_same_way() -> None:
     graph, report = gated(model, SEEN[NUMBERS], fresh=FRESH[NUMBERS])
     assert graph.schema.field("age").nullable
     assert report.sets["fresh"].left_out == 0
+
+
+def test_nulls_that_fail_only_together_are_refused_in_one_line() -> None:
+    X = np.random.default_rng(0).normal(size=(600, 6))
+    model = make_pipeline(KNNImputer(), Ridge()).fit(X, X[:, 0])  # its graph finds no donors where others are null
+    graph, _ = gated(model, X)
+    assert not any(field.nullable for field in graph.schema.fields)
+    (note,) = graph.notes
+    assert note.startswith("nulls are refused in x0, x1, x2, x3, x4, x5, as the graph")
 
 
 def test_a_model_that_refuses_unseen_categories_closes_the_column_with_all_that_its_encoder_knows() -> None:

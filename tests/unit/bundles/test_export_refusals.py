@@ -62,6 +62,10 @@ REFUSED = {
     ),
     "a tuned threshold": (TunedThresholdClassifierCV(LOGISTIC, cv=2), r"TunedThresholdClassifierCV .* best_threshold_"),
     "indicators": (make_pipeline(SimpleImputer(add_indicator=True), LOGISTIC), r"SimpleImputer.* indicators are lost"),
+    "rare categories": (
+        make_pipeline(OneHotEncoder(max_categories=2, handle_unknown="infrequent_if_exist"), LOGISTIC),
+        r"step 'onehotencoder' \(OneHotEncoder\) cannot be exported: its infrequent categories .* min_frequency",
+    ),
     "categorical splits": (
         HistGradientBoostingClassifier(max_iter=2, categorical_features=[5]),
         r"HistGradientBoostingClassifier cannot be exported: .* categorical splits",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 
 import pytest
 
 from mlmagic.bundles import folder
-from mlmagic.bundles.folder import checked_name, open_bundle, write_bundle
+from mlmagic.bundles.folder import checked_name, open_bundle, versions_in, write_bundle
 from mlmagic.errors import MisuseError
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -34,8 +36,6 @@ def test_what_was_written_is_read_back(tmp_path):
 
 
 def test_a_name_stands_for_its_newest_version(tmp_path):
-    import os
-
     first = made(tmp_path)
     second = made(tmp_path, {**FILES, "model.onnx": b"another graph"})
     for seconds, bundle in ((100, first), (200, second)):
@@ -54,6 +54,31 @@ def test_the_same_version_again_takes_the_place_of_the_old(tmp_path):
     again = made(tmp_path, {**FILES, "README.md": b"newer"})
     assert [path.name for path in (tmp_path / "churn").iterdir()] == [again.version]
     assert open_bundle(again.path).read("README.md") == b"newer"
+
+
+def test_while_it_does_it_is_never_missing(tmp_path):
+    made(tmp_path)
+    writers = [
+        threading.Thread(target=lambda: [made(tmp_path, {**FILES, "README.md": b"%d" % i}) for i in range(30)])
+        for _ in range(2)
+    ]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert open_bundle(tmp_path / "churn").read("model.onnx") == b"graph"
+    assert len(list((tmp_path / "churn").iterdir())) == 1
+
+
+def test_what_a_killed_export_left_is_no_version_and_goes_in_the_end(tmp_path):
+    left = tmp_path / "churn" / ".partial-1"
+    left.mkdir(parents=True)
+    (left / "bundle.json").write_text("{}")
+    bundle = made(tmp_path)
+    assert versions_in(tmp_path / "churn") == [bundle.path]
+    assert left.is_dir()  # it may be another kernel's, under way
+    os.utime(left, (0, 0))
+    made(tmp_path)
+    assert not left.exists()
 
 
 def test_what_fails_halfway_leaves_nothing(tmp_path):
@@ -89,6 +114,29 @@ def test_only_the_own_key_counts_as_signed(tmp_path):
     assert not open_bundle(bundle.path, OTHER).signed
     assert not open_bundle(bundle.path).signed
     assert not open_bundle(made(tmp_path, key=None, name="bare").path, KEY).signed
+
+
+def test_a_signature_without_end_is_none(tmp_path):
+    bundle = made(tmp_path)
+    signature = (bundle.path / "signature").read_text()
+    (bundle.path / "signature").write_text(signature + "x" * 5_000)
+    assert not open_bundle(bundle.path, KEY).signed
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes among files here")
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path):
+    bundle = made(tmp_path)
+    (bundle.path / "model.onnx").unlink()
+    os.mkfifo(bundle.path / "model.onnx")
+    with pytest.raises(MisuseError, match=r"model\.onnx is no file"):
+        bundle.read("model.onnx")
+
+
+def test_text_that_would_fill_the_memory_is_not_read(tmp_path):
+    bundle = made(tmp_path)
+    os.truncate(bundle.path / "schema.json", 1 << 30)  # a file of holes
+    with pytest.raises(MisuseError, match=r"schema\.json is larger than 256 MB"):
+        bundle.json("schema.json")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,3 +98,10 @@ def test_true_answers_as_json_has_them():
 def test_a_damaged_file_is_refused(content):
     with pytest.raises(MisuseError, match="holdout rows are damaged"):
         holdout_of(sample.SCHEMA, content)
+
+
+def test_also_a_number_that_no_column_holds():
+    schema = replace(sample.SCHEMA, outputs=(Output("label", "int64"),), answers="label")
+    line = b'{"inputs": {"age": 1, "income": 1, "city": "Zug"}, "outputs": {"label": 1%s}}\n' % (b"0" * 30)
+    with pytest.raises(MisuseError, match="holdout rows are damaged"):
+        holdout_of(schema, line)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
@@ -18,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from mlmagic.bundles.exporters import graph_of, locating
 from mlmagic.bundles.graph import ExportError, Graph
-from mlmagic.bundles.parity import TOLERANCE, check_parity, differing, gaps, margins, probes, tolerances
+from mlmagic.bundles.parity import PROBES, TOLERANCE, check_parity, differing, gaps, margins, probes, tolerances
 from mlmagic.bundles.rows import feeds_of
 from mlmagic.bundles.schema import Field, Output, Schema
 from mlmagic.bundles.scorer import Scorer
@@ -34,6 +35,18 @@ def exported(model: Any, X: Any = SEEN) -> Graph:
 
 def check(graph: Graph, **sets: Any) -> Any:
     return check_parity(graph, Scorer(graph.content, graph.schema), sets)
+
+
+def mistyped(scorer: Scorer) -> Any:
+    """The same scorer, given inputs of a type that its graph does not take."""
+
+    class Wrong:
+        schema = scorer.schema
+
+        def score(self, feeds: Any) -> Any:
+            return scorer.score({name: tensor.astype(np.float64) for name, tensor in feeds.items()})
+
+    return Wrong()
 
 
 def logistic() -> Any:
@@ -110,8 +123,44 @@ def test_a_prediction_is_compared_by_the_scale_of_all_predictions() -> None:
         "matrix", (Field("x", "float32", "f"),), (Output("prediction", "float32"),), "prediction", "i", (1,)
     )
     sets = [{"prediction": np.array([1.0, -2000.0])}, {"prediction": np.array([np.inf, 5.0])}]
-    assert tolerances(schema, sets) == {"prediction": pytest.approx(0.2)}
+    assert tolerances(schema, sets) == {"prediction": pytest.approx(2006 / 3 * 1e-4)}
     assert tolerances(schema, [{"prediction": np.zeros(3)}]) == {"prediction": pytest.approx(1e-4)}
+
+
+def test_one_outlier_lets_the_others_not_be_anything() -> None:
+    schema = Schema(
+        "matrix", (Field("x", "float32", "f"),), (Output("prediction", "float32"),), "prediction", "i", (1,)
+    )
+    said = {"prediction": np.array([1.0] * 999 + [1e6])}
+    allowed = tolerances(schema, [said])
+    other = {"prediction": said["prediction"] + np.array([0.5] * 999 + [50.0])}
+    wrong = differing(schema, said, other, allowed)["prediction"]
+    assert wrong[:-1].all()
+    assert not wrong[-1]
+
+
+def test_a_number_that_is_none_on_one_side_differs_whatever_the_tolerance() -> None:
+    schema = Schema(
+        "matrix", (Field("x", "float32", "f"),), (Output("prediction", "float32"),), "prediction", "i", (1,)
+    )
+    said, other = ({"prediction": np.array(values)} for values in ([np.nan, np.inf, 1.0], [1.0, 1.0, np.nan]))
+    assert differing(schema, said, other, {"prediction": 0.1})["prediction"].all()
+
+
+def test_rows_that_the_rounding_moves_are_counted() -> None:
+    X = np.round(np.random.default_rng(0).uniform(0, 100, (3000, 1)), 2)  # its trees compare with such numbers
+    model = HistGradientBoostingRegressor(max_iter=3).fit(X, np.sin(X[:, 0]))
+    found = check(exported(model, X), holdout=X).sets
+    exact, rounded = model.predict(X), model.predict(X.astype(np.float32))
+    assert found["holdout"].moved == np.count_nonzero(np.abs(exact - rounded) > 1e-4) > 0
+    assert found[PROBES].moved is None
+
+
+def test_a_graph_that_fails_where_the_model_answers_is_refused_as_such() -> None:
+    graph = exported(logistic())
+    scorer = Scorer(graph.content, graph.schema)
+    with pytest.raises(ExportError, match=r"the model answers rows of X, and its graph does not: the model failed"):
+        check_parity(graph, mistyped(scorer), {"X": SEEN})
 
 
 def test_rows_that_the_bundle_refuses_are_left_out_and_told() -> None:

@@ -70,6 +70,13 @@ def test_parts_by_name():
         (TENSOR, {"shape": [1, -28, 28]}),
         (TENSOR, {"shape": []}),
         (TENSOR, {"shape": ["28"]}),
+        (COLUMNS, {"outputs": [{**COLUMNS.to_dict()["outputs"][0], "shape": [-1]}]}),
+        (COLUMNS, {"outputs": [{**COLUMNS.to_dict()["outputs"][0], "shape": ["a"]}]}),
+        (COLUMNS, {"classes": [None, {}]}),
+        *(
+            (COLUMNS, {"fields": [{**COLUMNS.to_dict()["fields"][0], name: value}]})
+            for name, value in {"low": "x", "closed": [1], "nullable": "no", "categories": [1], "dtype": 5}.items()
+        ),
     ],
 )
 def test_what_is_no_schema_is_refused(schema, changes):

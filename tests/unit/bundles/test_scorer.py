@@ -33,6 +33,8 @@ def test_threads_change_nothing():
         replace(sample.SCHEMA, fields=sample.SCHEMA.fields[:2]),
         replace(sample.SCHEMA, fields=(*sample.SCHEMA.fields, Field("more", "float32", "float64", "more"))),
         replace(sample.SCHEMA, outputs=(*sample.SCHEMA.outputs, Output("score", "float32"))),
+        replace(sample.SCHEMA, outputs=(Output("label", "int64"), sample.SCHEMA.outputs[1])),
+        replace(sample.SCHEMA, fields=(replace(sample.SCHEMA.fields[0], type="int64"), *sample.SCHEMA.fields[1:])),
     ],
 )
 def test_a_schema_that_does_not_fit_is_refused(schema):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -105,6 +106,20 @@ def test_a_project_in_the_folder_is_logged_to_unless_told_otherwise(bundle, tmp_
         assert "not logged" in lines[0]
 
 
+def test_it_says_where_else_it_is_reached(bundle, tmp_path):
+    with serving(tmp_path, str(bundle), "--host", "0.0.0.0", MLMAGIC_SERVE_TOKEN="open sesame") as (_, lines):
+        assert "and all other addresses of this machine" in lines[0]
+        assert ask(url_in(lines), [ROW], "open sesame")["predictions"][0]["label"] == "Köln"
+
+
+def test_a_port_that_is_taken_is_told_in_the_systems_words(bundle, tmp_path):
+    with serving(tmp_path, str(bundle)) as (_, lines):
+        port = url_in(lines).rpartition(":")[2]
+        done = command("serve", str(bundle), "--port", port, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"mlmagic: 127.0.0.1:{port} cannot be listened on: {os.strerror(errno.EADDRINUSE)}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -114,6 +129,7 @@ def test_a_project_in_the_folder_is_logged_to_unless_told_otherwise(bundle, tmp_
         (["{bundle}", "--port", "99999"], "a port is a number from 0"),
         (["{bundle}", "--slo-ms", "0"], "--slo-ms takes a number of milliseconds above 0"),
         (["{bundle}", "--token", ""], "the token is empty"),
+        (["{bundle}", "--allow-host", "example.org:80"], "a host is a name or an address, without http:// and port"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_status_1(bundle, tmp_path, arguments, expected):

@@ -83,12 +83,36 @@ def test_a_frame_that_is_made_anew_wants_to_be_changed_again():
     assert book.stale() == {}
 
 
-def test_a_cell_that_looked_before_another_changed_it_is_stale():
+def test_what_a_cell_below_does_afterwards_makes_nothing_above_stale():
     book = Notebook()
     book.run("load", df="0")
     book.run("look", "df")
     book.run("change", "df", df="1")
+    book.run("again", df="2")
+    book.run("drop", df="")
+    assert book.stale() == {}
+
+
+def test_a_new_cell_above_makes_those_below_stale_once_the_page_says_where_it_stands():
+    book = Notebook()
+    book.run("load", df="0")
+    book.run("look", "df")
+    book.run("clean", "df", df="1")
+    assert book.stale() == {}
+    book.marks.ordered(["load", "clean", "look"])
     assert book.stale() == {"look": "df changed in cell [3]"}
+    book.run("look", "df")
+    assert book.stale() == {}
+
+
+def test_the_cell_that_was_read_from_counts_wherever_it_stands():
+    book = Notebook()
+    book.run("use", n="1")
+    book.run("set", cfg="1")
+    book.run("use", "cfg", n="2")
+    assert book.stale() == {}
+    book.run("set", cfg="2")
+    assert book.stale() == {"use": "cfg changed in cell [4]"}
 
 
 def test_two_cells_that_feed_each_other_come_to_rest():
@@ -103,7 +127,7 @@ def test_a_deleted_name_and_a_file_from_outside():
     book = Notebook()
     book.run("read", "data.csv", rows="1")
     book.run("use", "rows", n="1")
-    book.run("drop", rows="")
+    book.run("read", "data.csv", rows="")
     assert book.stale() == {"use": "rows was deleted in cell [3]"}
     book.outside("data.csv", "e00004", "other")
     book.run("again", "data.csv", other="1")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mlmagic.bundles.schema import Field, Output, Schema
-from mlmagic.serving.answers import Writer
 from mlmagic.serving.assembly import Assembler
 from mlmagic.serving.batching import Queue
 from mlmagic.serving.metrics import Metrics
 from mlmagic.serving.pace import Pace
 from mlmagic.serving.requests import RefusedError, Request
 from mlmagic.serving.scoring import Worker
+from mlmagic.serving.writer import Writer
 
 SCHEMA = Schema(
     "matrix", (Field("a", "float32", "float64"), Field("b", "float32", "float64")),

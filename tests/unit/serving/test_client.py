@@ -12,7 +12,7 @@ from mlmagic.bundles.schema import Field, Output, Schema
 from mlmagic.errors import MisuseError, UnknownNameError
 from mlmagic.serving import process
 from mlmagic.serving.client import Endpoint, _as_classes
-from mlmagic.serving.connection import Connection, encoded
+from mlmagic.serving.client_connection import ClientConnection, encoded
 from tests.unit.serving import made
 
 X = np.random.default_rng(0).normal(size=(500, 3))
@@ -179,7 +179,7 @@ def test_a_server_that_does_not_answer_is_given_up(tmp_path):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        connection = Connection(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
+        connection = ClientConnection(f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
         with pytest.raises(MisuseError, match=r"did not answer within 0.2 s"):
             connection.get("/v2")
 

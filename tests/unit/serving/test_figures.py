@@ -10,6 +10,7 @@ from mlmagic.serving.endpoint import watched_gauges, watched_rules
 from mlmagic.serving.metrics import SECONDS, Complaints, Histogram, Metrics, prometheus, quantile
 from mlmagic.serving.pace import USUAL, Pace, pace_of
 from tests.unit.serving import made
+from tests.unit.serving.running import running
 
 
 def test_quantiles_are_right_within_a_tenth():
@@ -63,6 +64,20 @@ def test_the_log_is_not_filled_by_whoever_provokes_errors(caplog):
     for _ in range(1000):
         complaints.add("again", ValueError("x"))
     assert 3 <= len(caplog.records) <= 6
+
+
+def test_what_clients_send_stays_one_line_of_the_log(caplog):
+    Complaints().add("failed (a\nforged line \x1b[31m, b)", ValueError("x"))
+    assert caplog.records[0].getMessage() == "failed (a\\nforged line \\x1b[31m, b)"
+
+
+def test_watching_a_server_is_no_traffic(tmp_path):
+    with running(made.matrix(tmp_path)) as server:
+        for path in ("/metrics", "/v2", "/v2/health/ready", f"/v1/models/{server.bundle.name}"):
+            assert server.get(path).status == 200
+        server.predict([[1, 2, 3]])
+        server.get("/nowhere")
+        assert server.status()["by_status"] == {"200": 1, "404": 1}
 
 
 # Pace

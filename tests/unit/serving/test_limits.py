@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from mlmagic.serving.heads import Gate
 from mlmagic.serving.limits import Limits
 from tests.unit.serving import made
 from tests.unit.serving.running import request, running
@@ -78,6 +81,44 @@ def test_more_requests_in_a_row_than_are_read_at_once_are_all_answered(server):
     with server.client() as client:
         client.send(b"".join(asking(server, [at, 0, 0]) for at in range(500)))
         assert [firsts(client.answer()) for _ in range(500)] == [[float(at)] for at in range(500)]
+
+
+def test_a_flood_of_requests_takes_turns_with_other_clients(server, monkeypatch):
+    order, asked, passed = [], threading.Event(), Gate.pass_
+
+    def noted(self, method, target, *rest):
+        order.append(target.decode())
+        assert asked.wait(20)
+        return passed(self, method, target, *rest)
+
+    with server.client() as flood, server.client() as other:
+        assert other.ask(asking(server, ROW)).status == 200
+        monkeypatch.setattr(Gate, "pass_", noted)
+        flood.send(request("GET", "/nowhere") * 2_000)
+        other.send(request("GET", "/v2/health/live"))
+        asked.set()
+        assert other.answer().status == 200
+        assert {flood.answer().status for _ in range(2_000)} == {404}
+    assert order.index("/v2/health/live") < 500
+
+
+def test_what_is_read_and_waits_is_dropped_with_its_connection(server):
+    with server.client() as flood:
+        flood.send(request("GET", "/nowhere") * 5_000)
+    assert server.get("/v2/health/live").status == 200
+
+
+def test_bodies_that_are_arriving_together_are_limited(tmp_path):
+    with running(made.matrix(tmp_path), Limits(body=20_000, arriving=30_000)) as server:
+        half = request("POST", server.predict_path, content_length=20_000)
+        with server.client() as first, server.client() as second:
+            first.send(half + b" " * 19_000)
+            assert server.predict([ROW]).status == 200  # which says that the first has arrived
+            refused = second.ask(half + b" " * 19_000)
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            assert first.ask(b" " * 1_000).status == 400  # no JSON; and its bytes count no more
+        with server.client() as third:
+            assert third.ask(half + b" " * 20_000).status == 400
 
 
 def test_a_body_may_come_in_chunks(server):

@@ -16,6 +16,7 @@ import pytest
 
 from mlmagic.errors import MisuseError
 from mlmagic.serving import process
+from mlmagic.serving.options import Options, check_options
 from mlmagic.signing import user_key
 from tests.unit.serving import made
 from tests.unit.serving.running import Client, request
@@ -156,3 +157,14 @@ def test_a_signal_stops_it_once_it_has_answered(tmp_path, number):
     client.close()
     server.stop()
     assert server.status == 0
+
+
+@pytest.mark.parametrize("host", ["example.org:8080", "http://example.org", "", "a b", "user@example.org", "a:1"])
+def test_another_host_is_a_name_alone(host):
+    with pytest.raises(MisuseError, match="a host is a name or an address, without http:// and port"):
+        check_options(Options(bundle="b", endpoint_id="e", hosts=(host,)))
+
+
+@pytest.mark.parametrize("host", ["example.org", "10.0.0.7", "::1", "[::1]", "xn--bcher-kva.example"])
+def test_names_and_addresses_are_hosts(host):
+    check_options(Options(bundle="b", endpoint_id="e", hosts=(host,)))

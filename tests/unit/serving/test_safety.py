@@ -154,6 +154,13 @@ def test_compressed_bodies_are_refused(open_server, encoding):
     assert answer.status == 415
 
 
+@pytest.mark.parametrize("codings", [["gzip, chunked"], ["chunked", "chunked"], ["gzip", "chunked"], ["identity"]])
+def test_bodies_in_other_transfer_codings_than_chunks_are_refused(open_server, codings):
+    lines = "".join(f"Transfer-Encoding: {coding}\r\n" for coding in codings)
+    head = f"POST {open_server.predict_path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n"
+    assert open_server.ask(head.encode() + b"0\r\n\r\n").status in (400, 415)
+
+
 def test_a_defect_of_the_server_shows_nothing_of_its_inside(tmp_path, caplog):
     class Broken:
         def score(self, feeds):

@@ -199,7 +199,7 @@ def test_one_output_in_binary_and_one_in_json(sums):
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"shape": [2, 4]}, "no input for column|no column of the model"),
+        ({"shape": [2, 4]}, "one input of shape [-1, 3], or one for each column, not [2, 4]"),
         ({"shape": [3, 3]}, "has 6 values, and its shape [3, 3] says 9"),
         ({"shape": [1 << 62, 3]}, "larger than any request"),
         ({"shape": [1 << 62, 1 << 62, 1 << 62]}, "larger than any request"),
@@ -352,3 +352,16 @@ def test_tritonclient_sends_texts_and_reads_errors(triton, towns):
     with pytest.raises(Exception, match="no input for column 'town'"):
         client.infer("towns", inputs[:3])
     client.close()
+
+
+@pytest.mark.parametrize("outputs", [["label", "label"], ["label", "probabilities", "label"], ["label"] * 1_000])
+def test_an_output_is_answered_once(sums, outputs):
+    answer = sums.infer({"inputs": [X], "outputs": [{"name": name} for name in outputs]})
+    assert answer.status == 400
+    assert "asked for" in answer.error
+
+
+def test_an_input_without_a_name_is_no_column(sums):
+    answer = sums.infer({"inputs": [{**X, "name": "", "shape": [6]}, {**X, "shape": [6]}]})
+    assert answer.status == 400
+    assert answer.error == "no column of the model ''; there are: c 0, c 1, c 2"

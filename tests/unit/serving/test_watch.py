@@ -215,7 +215,7 @@ def test_a_watcher_without_rules_needs_none_of_the_notebooks_packages(tmp_path, 
         sys.path.insert(0, {str(os.getcwd())!r})
         from pathlib import Path
         from tests.unit.serving.watched import bundle, options, people
-        from mlmagic.serving.watching import Watching
+        from mlmagic.serving.watcher import Watching
         folder = Path({str(tmp_path)!r})
         made = bundle(folder, reference={{"age": [float(n) for n in range(300)]}})
         watching = Watching(options(made, folder), made, "", 1, 0.0)

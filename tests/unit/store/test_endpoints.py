@@ -333,3 +333,16 @@ def test_a_store_of_the_version_before_is_built_anew(project, store, journal):
     assert again.endpoints() == [endpoint()]
     assert again.predictions("p1", 1) == []
     again.close()
+
+
+def test_parts_that_could_not_go_on_a_full_disk_go_with_the_next(project, rotating, monkeypatch):
+    def full(self, endpoint):
+        raise OSError(28, "No space left on device")
+
+    fill(rotating, 5)
+    with monkeypatch.context() as disk:
+        disk.setattr(Journal, "served", full)
+        with pytest.raises(OSError, match="No space"):
+            fill(rotating, 40)
+    fill(rotating, 40)
+    assert len(segments(project)) == 2

@@ -6,7 +6,8 @@ import pytest
 
 from mlmagic.records import Bundle, Endpoint, Prediction
 from mlmagic.results import OUTPUT_LIMIT
-from mlmagic.serving.states import NONE_YET, EndpointList, EndpointReport, EndpointState, Firing, PredictionLog
+from mlmagic.serving.reports import NONE_YET, EndpointList, EndpointReport, PredictionLog
+from mlmagic.serving.states import EndpointState, Firing
 from mlmagic.views import endpoints as _faces  # noqa: F401  draws the results
 
 AT = 1_700_000_000.0
@@ -161,3 +162,29 @@ def test_a_log_without_rows_says_so():
 def test_an_input_called_as_an_output_keeps_a_column_of_its_own():
     frame = PredictionLog("churn", (prediction(0, inputs={"label": "yes"}),)).to_pandas()
     assert (frame["label"][0], frame["label (input)"][0]) == ("no", "yes")
+
+
+def test_one_of_a_kind_is_told_as_one():
+    live = {"requests": 1, "rows": 1, "batches": 1, "watched": {"unlogged": 1, "watcher": "alive"}}
+    text = EndpointReport(EndpointState(ENDPOINT, "running", None, live)).text()
+    assert "  1 request, 1 row, 1 row a batch" in text
+
+
+def test_rows_that_a_dead_watcher_missed_did_not_come_too_fast():
+    watched = {"unlogged": 50, "watcher": "alive, started again: the watcher ended by itself (killed by signal 9)"}
+    rules = (Firing("young", 0, 0),)
+    lines = EndpointReport(EndpointState(ENDPOINT, "running", None, {**LIVE, "watched": watched}, {}, rules)).text()
+    assert "50 rows were answered and not looked at\n" in lines
+    assert "watcher: alive, started again: the watcher ended by itself (killed by signal 9)" in lines
+    assert "assertion young: no rows yet" in lines
+
+
+def test_what_has_ended_without_a_request_does_not_wait_for_one():
+    assert EndpointState(ENDPOINT, "ended").traffic == "no requests"
+
+
+def test_texts_that_clients_sent_stay_in_their_line_and_give_a_terminal_no_orders():
+    row = Prediction("e1", "b1", "r1", 0, AT, {"city": "a\n\x1b[31mb"}, {"label": "x"}, 0.1, 1)
+    text = PredictionLog("churn", (row,)).text()
+    assert len(text.splitlines()) == 2
+    assert '"a\\n\\u001b[31mb"' in text

@@ -30,7 +30,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-class Commons:
+class Shared:
     """What all connections share.
 
     Parameters
@@ -47,6 +47,7 @@ class Commons:
         self.connections: set[Connection] = set()
         self.known: dict[bytes, Head] = {}
         self.now = monotonic()  # of the last tick: good enough for limits in seconds
+        self.arriving = 0  # bytes of bodies
         self.stopping = False
 
     def learn(self, text: bytes, head: Head) -> None:

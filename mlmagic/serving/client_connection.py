@@ -29,7 +29,7 @@ _PATIENCE = 5  # times that a server may say that it is busy
 _STALE = (http.client.BadStatusLine, ConnectionError)  # what a kept connection says that the server has closed
 
 
-class Connection:
+class ClientConnection:
     """One kept connection to a server; threads take turns.
 
     Parameters

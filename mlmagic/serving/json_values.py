@@ -50,6 +50,14 @@ def _texts(values: list[Any], quick: bool) -> NDArray[Any]:
     return np.array([NULL if value is None else value for value in values], object)
 
 
+def may_hold_booleans(body: bytes, start: int = 0) -> bool:
+    """Whether JSON may have `true` or `false` in it, from some byte on: then the types of values are looked at.
+
+    Single letters are found ten times as fast as words, and bodies of numbers have none.
+    """
+    return body.find(b"u", start) >= 0 or body.find(b"f", start) >= 0
+
+
 def fault_of(field: Field, value: Any) -> str | None:
     """Why a column does not take a value; ``None`` where it does, as far as its kind tells."""
     kind = type(value)

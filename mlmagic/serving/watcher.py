@@ -1,6 +1,6 @@
 """The watcher's process: frames of answered batches come in; journal lines, and words for the server, go out.
 
-Started by `mlmagic.serving.watch` as ``python -m mlmagic.serving.watching``. It ends with its server, also when that
+Started by `mlmagic.serving.watch` as ``python -m mlmagic.serving.watcher``. It ends with its server, also when that
 is killed: then its input ends without the server's last word, and the endpoint's end stays unknown.
 """
 
