@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -34,6 +35,7 @@ ACTIONS = ("list", "show", "log", "stop")
 ASKED = 1.0  # seconds for a server to tell of itself
 _PAST = 50  # endpoints in a list that do not run any more
 _STEP = 0.05
+_CATCHING_UP = 8.0  # seconds for a watcher, which lets rows gather for two, and starts with the lowest priority
 
 
 def serve(
@@ -276,7 +278,7 @@ def _asked(record: Record) -> tuple[dict[str, Any] | None, str]:
         return None, ""
     connection = ClientConnection(record.url, _token(record.endpoint_id), ASKED)
     try:
-        told = connection.get(f"/v1/models/{record.name}")
+        told = _caught_up(lambda: connection.get(f"/v1/models/{record.name}"))
     except MisuseError as error:
         return (None, "") if "nothing answers" in str(error) else ({}, str(error))
     finally:
@@ -284,6 +286,25 @@ def _asked(record: Record) -> tuple[dict[str, Any] | None, str]:
     if told.get("endpoint_id") != record.endpoint_id:
         return None, ""  # another server has its port now
     return {"version": told.get("version"), **told.get("status", {})}, ""
+
+
+def _caught_up(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a server tells once its watcher has looked at what had been answered when it was asked first."""
+    told, until = ask(), time.monotonic() + _CATCHING_UP
+    answered = (told.get("status", {}).get("watched") or {}).get("rows", 0)
+    while _looked_at(told) < answered and time.monotonic() < until:
+        time.sleep(_STEP)
+        told = ask()
+    return told
+
+
+def _looked_at(told: Mapping[str, Any]) -> float:
+    """Rows that all rules have seen, or never will."""
+    watched = told.get("status", {}).get("watched") or {}
+    if not str(watched.get("watcher", "")).startswith("alive"):
+        return math.inf
+    seen: int = min((rule["rows"] for rule in watched["assertions"]), default=watched["rows"])
+    return seen + int(watched["unlogged"])
 
 
 def _token(endpoint_id: str) -> str | None:

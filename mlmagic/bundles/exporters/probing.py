@@ -19,7 +19,9 @@ UNSEEN = "∅ never seen"  # a text that no data holds
 _BASES = 4  # rows in which a value is replaced
 _MIXED, _NULLS = 500, 0.3  # rows in which several columns are null, and how much of each column
 
-Verdict = Literal["same", "refused", "other", "untried"]
+Verdict = Literal["same", "refused", "other", "failed", "untried"]
+
+_UNLIKE = ("other", "failed")
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,13 @@ def probed(
     notes = [
         f"{what} are refused in {', '.join(names)}, as the graph would not answer as the model does"
         for what, verdicts in (("nulls", nulls), ("categories that it has not seen", others))
-        if (names := [field.name for field, told in zip(schema.fields, verdicts, strict=True) if told == "other"])
+        if (names := [field.name for field, told in zip(schema.fields, verdicts, strict=True) if told in _UNLIKE])
     ]
     return replace(schema, fields=fields), tuple(notes)
 
 
 def _told(field: Field, null: Verdict, other: Verdict, known: Sequence[Any]) -> Field:
-    if other not in ("refused", "other"):
+    if other not in ("refused", *_UNLIKE):
         return replace(field, nullable=null == "same")
     texts = [str(one) for one in known if one is not None and one == one]
     categories = tuple(dict.fromkeys((*(field.categories or ()), *texts)))
@@ -114,13 +116,17 @@ def _verdicts(
 
 
 def _together(schema: Schema, feeds: Feeds, sides: Sides, alone: list[Verdict]) -> list[Verdict]:
-    """The verdicts on nulls, once more where several columns have some: an imputer may look at the other columns."""
+    """The verdicts on nulls, once more where several columns have some: an imputer may look at the other columns.
+
+    A graph that fails for some such rows says so when it does; one that answers otherwise would not.
+    """
     columns = [column[:_MIXED].copy() for column in columns_of(schema, feeds)]
     generator = np.random.default_rng(0)
     for field, verdict, column in zip(schema.fields, alone, columns, strict=True):
         if verdict == "same":
             column[generator.random(len(column)) < _NULLS] = _null_of(field)
-    if "same" not in alone or _verdict(schema, columns, sides) == "same":
+            column[:1] = _null_of(field)  # and of one row all
+    if "same" not in alone or _verdict(schema, columns, sides) != "other":
         return alone
     return ["other" if verdict == "same" else verdict for verdict in alone]
 
@@ -140,6 +146,6 @@ def _verdict(schema: Schema, columns: Sequence[NDArray[Any]], sides: Sides) -> V
     try:
         found = sides.score(feeds)
     except MisuseError:
-        return "other"
+        return "failed"
     wrong = differing(schema, expected, found, tolerances(schema, [expected]), margins(expected, None))
     return "other" if any(mask.any() for mask in wrong.values()) else "same"

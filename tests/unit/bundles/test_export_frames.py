@@ -19,7 +19,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.impute import KNNImputer, SimpleImputer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -163,15 +163,6 @@ def test_a_forest_that_was_fitted_with_nulls_sends_them_the_same_way() -> None:
     graph, report = gated(model, SEEN[NUMBERS], fresh=FRESH[NUMBERS])
     assert graph.schema.field("age").nullable
     assert report.sets["fresh"].left_out == 0
-
-
-def test_nulls_that_fail_only_together_are_refused_in_one_line() -> None:
-    X = np.random.default_rng(0).normal(size=(600, 6))
-    model = make_pipeline(KNNImputer(), Ridge()).fit(X, X[:, 0])  # its graph finds no donors where others are null
-    graph, _ = gated(model, X)
-    assert not any(field.nullable for field in graph.schema.fields)
-    (note,) = graph.notes
-    assert note.startswith("nulls are refused in x0, x1, x2, x3, x4, x5, as the graph")
 
 
 def test_a_model_that_refuses_unseen_categories_closes_the_column_with_all_that_its_encoder_knows() -> None:
