@@ -303,8 +303,7 @@ def _looked_at(told: Mapping[str, Any]) -> float:
     watched = told.get("status", {}).get("watched") or {}
     if not str(watched.get("watcher", "")).startswith("alive"):
         return math.inf
-    seen: int = min((rule["rows"] for rule in watched["assertions"]), default=watched["rows"])
-    return seen + int(watched["unlogged"])
+    return int(watched["seen"] + watched["unlogged"])
 
 
 def _token(endpoint_id: str) -> str | None:

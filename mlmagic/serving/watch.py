@@ -62,7 +62,7 @@ class Watch:
         # Each of these is written by one thread alone: the first three by that of the event loop.
         self._told, self._taken, self._refused = 0, 0, 0
         self._sent, self._lost = 0, 0
-        self._before = 0  # rows that an earlier watcher logged
+        self._before = {"logged": 0, "seen": 0}  # by an earlier watcher
         self._word: dict[str, Any] = {}
         self._trouble: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,14 +88,15 @@ class Watch:
         Returns
         -------
         dict
-            ``rows`` (told of), ``logged``, ``unlogged`` (not looked at), ``watcher`` (``alive``, ``ended``, ``off`` or
-            what went wrong), ``log_error``, ``assertions`` (of each: ``name, rows, fired, rate, error``), ``not_run``
+            ``rows`` (told of), ``logged``, ``seen`` (by all rules), ``unlogged`` (not looked at), ``watcher`` (``alive``,
+            ``ended``, ``off`` or what went wrong), ``log_error``, ``assertions`` (of each: ``name, rows, fired, rate,
+            error``), ``not_run``
             (rule -> why), ``drift`` (``verdict, columns, drifted, rows, at, note``; ``None``: no reference).
         """
         word = self._word
         return {
             "rows": self._told,
-            "logged": self._before + word.get("logged", 0),
+            **{name: before + word.get(name, 0) for name, before in self._before.items()},
             "unlogged": self._refused + self._lost,
             "watcher": self._state(),
             "log_error": word.get("log_error"),
@@ -155,7 +156,7 @@ class Watch:
                 self._trouble = f"the watcher ended by itself ({self._word.pop('died', why)})"
             if self._ending.is_set():
                 return
-            self._before += self._word.pop("logged", 0)
+            self._before = {name: before + self._word.pop(name, 0) for name, before in self._before.items()}
         while not self._ending.wait(FLUSH):  # nobody listens any more
             self._lost += sum(taken for taken, *_ in self._drained())
 

@@ -73,6 +73,11 @@ class RuleWatch:
         self.not_run: dict[str, str] = {}
         self._rules = [_Watched(rule) for rule in self._ready(trusted)]
 
+    @property
+    def waiting(self) -> int:
+        """Rows that no rule has seen yet."""
+        return self._rows
+
     def take(self, answered: Answered) -> None:
         """Keep a batch for the next look."""
         if self._rules:

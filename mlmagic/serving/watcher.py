@@ -62,7 +62,7 @@ class Watching:
             pid=pid,
             session_id=options.session_id,
         )
-        self._logged = 0
+        self._logged = self._taken = 0
         self._log_error: str | None = None
         self._journals = options.journals
         self._journal: RotatingJournal | None = None
@@ -77,6 +77,7 @@ class Watching:
             if self._write(lambda journal: journal.predicted(found)):
                 self._logged += sum(span[2] for span in found.spans)
         for _, answered in batches:
+            self._taken += sum(count for _, _, count in answered.requests)
             self._rules.take(answered)
             if self._drift is not None:
                 self._drift.take(answered)
@@ -101,6 +102,7 @@ class Watching:
         """What there is to tell, as plain values."""
         return {
             "logged": self._logged,
+            "seen": self._taken - self._rules.waiting,
             "log_error": self._log_error,
             "assertions": self._rules.told(),
             "not_run": self._rules.not_run,
