@@ -21,6 +21,7 @@ PACKAGES: dict[str, tuple[str, str]] = {
     "onnxruntime": ("serve", "running an exported model"),
     "httptools": ("serve", "serving a bundle"),
     "orjson": ("serve", "serving a bundle"),
+    "simdjson": ("serve", "reading wide rows"),
     "uvloop": ("serve", "serving a bundle"),
     "skl2onnx": ("export", "exporting scikit-learn models"),
     "onnxmltools": ("export", "exporting xgboost and lightgbm models"),

@@ -6,12 +6,22 @@ from functools import cache
 from types import ModuleType
 
 from mlmagic._optional import need
+from mlmagic.errors import MissingPackageError
 
 
 @cache
 def orjson() -> ModuleType:
     """JSON, without `NaN` and `Infinity`, at most 1,024 levels deep."""
     return need("orjson")
+
+
+@cache
+def simdjson() -> ModuleType | None:
+    """JSON to arrays without objects in between; ``None`` where it is not installed: all works without it."""
+    try:
+        return need("simdjson")
+    except MissingPackageError:
+        return None
 
 
 @cache

@@ -7,6 +7,7 @@ from mlmagic.serving.heads import Head
 from mlmagic.serving.intake import Intake
 from mlmagic.serving.json_values import may_hold_booleans
 from mlmagic.serving.packages import orjson
+from mlmagic.serving.quick_row import QuickRow
 from mlmagic.serving.requests import RefusedError, Request
 from mlmagic.serving.writer import Scored, joined
 
@@ -28,6 +29,7 @@ class Predict:
     def __init__(self, schema: Schema, intake: Intake, name: str, version: str) -> None:
         self._loads = orjson().loads
         self._intake = intake
+        self._quick, self._tensor = QuickRow(schema), schema.tensor
         self._listed = schema.layout != "columns" or not schema.named
         about = orjson().dumps({"model": name, "version": version})[1:-1].replace(b"%", b"%%")
         self._body = b'{"predictions":[%b],' + about + b',"request_id":"%b"}'
@@ -40,6 +42,12 @@ class Predict:
         RefusedError
             It is no such JSON, or too much of it.
         """
+        row = self._quick.of_rows(body)
+        if row is not None:
+            self._intake.take(request, self, 1, head)
+            request.feeds = {self._tensor: row}
+            self._intake.put(request)
+            return
         try:
             rows = self._loads(body)["rows"]
         except ValueError as error:

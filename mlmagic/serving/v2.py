@@ -14,6 +14,7 @@ from mlmagic.serving.inputs import Inputs
 from mlmagic.serving.intake import Intake
 from mlmagic.serving.json_values import may_hold_booleans
 from mlmagic.serving.packages import orjson
+from mlmagic.serving.quick_row import QuickRow
 from mlmagic.serving.requests import RefusedError, Request
 from mlmagic.serving.tensors import datatype_of, packed, tensors_of
 from mlmagic.serving.writer import Scored
@@ -42,6 +43,7 @@ class Infer:
         self._loads = orjson().loads
         self._schema, self._intake = schema, intake
         self._inputs = Inputs(schema)
+        self._quick = QuickRow(schema)
         self._names = tuple(output.name for output in schema.outputs)
         self.about = orjson().dumps({"model_name": name, "model_version": version})[1:-1]
         self._all = self.form_of(tuple(Wanted(name, False) for name in self._names))
@@ -59,6 +61,12 @@ class Infer:
         RefusedError
             It is none of this protocol, or does not fit the model.
         """
+        row = self._quick.of_tensor(body) if head.json_bytes is None else None
+        if row is not None:
+            self._intake.take(request, self._all, 1, head)
+            request.feeds = {self._schema.tensor: row}
+            self._intake.put(request)
+            return
         text, binary = _split(body, head.json_bytes)
         plain = self._read(text)
         parameters = plain.get("parameters") or {}

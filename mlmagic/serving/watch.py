@@ -29,8 +29,8 @@ FLUSH = 0.1  # seconds between two frames
 HEAD = struct.Struct("<Q")  # a frame's length; then the frame, a pickle from this user's own process to itself
 
 BURST = 10  # seconds' worth of rows that may come at once: a frame scored whole is logged whole
-_BYTES = 4 << 20  # of inputs and answers a second, whatever `log_rows` allows: images are large
-_HEAVIEST = 16 << 20  # bytes that may come at once
+_BYTES = 1 << 20  # of inputs and answers a second, whatever `log_rows` allows: images are large
+_HEAVIEST = 8 << 20  # bytes that may come at once
 _STARTS = 2  # the first one, and one more when it died
 
 
@@ -88,10 +88,10 @@ class Watch:
         Returns
         -------
         dict
-            ``rows`` (told of), ``logged``, ``seen`` (by all rules), ``unlogged`` (not looked at), ``watcher`` (``alive``,
-            ``ended``, ``off`` or what went wrong), ``log_error``, ``assertions`` (of each: ``name, rows, fired, rate,
-            error``), ``not_run``
-            (rule -> why), ``drift`` (``verdict, columns, drifted, rows, at, note``; ``None``: no reference).
+            ``rows`` (told of), ``logged``, ``seen`` (by all rules), ``unlogged`` (not looked at), ``watcher``
+            (``alive``, ``ended``, ``off`` or what went wrong), ``log_error``, ``assertions`` (of each: ``name, rows,
+            fired, rate, error``), ``not_run`` (rule -> why), ``drift`` (``verdict, columns, drifted, rows, at, note``;
+            ``None``: no reference).
         """
         word = self._word
         return {
