@@ -314,15 +314,7 @@ def _token(endpoint_id: str) -> str | None:
 
 def _is_alive(record: Record) -> bool:
     """Whether there is a process of this number; of another machine's nothing is known but what its address says."""
-    if record.pid is None or os.name == "nt":  # where signal 0 is Ctrl-C
-        return True
-    try:
-        os.kill(record.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
+    return record.pid is None or process.is_running(record.pid)
 
 
 def _stopped(state: EndpointState) -> str:

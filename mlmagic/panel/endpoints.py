@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from mlmagic.graph import words
 from mlmagic.panel.lists import MAX_ITEMS, Places, item
 from mlmagic.panel.wire import Item
 from mlmagic.records import Drift, Endpoint
+from mlmagic.serving.process import is_running
 from mlmagic.session import Session
 from mlmagic.views import charts
 
@@ -35,15 +35,7 @@ def endpoints(session: Session, places: Places) -> Iterator[Item]:
 
 def is_alive(row: Endpoint) -> bool:
     """Whether the server is still there, as far as this machine can tell."""
-    if row.ended_at is not None or row.pid is None:
-        return False
-    try:
-        os.kill(row.pid, 0)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
-    return True
+    return row.ended_at is None and row.pid is not None and is_running(row.pid)
 
 
 def _item(

@@ -129,3 +129,16 @@ def _line(stream: IO[bytes], timeout: float) -> bytes:
     reading.start()
     reading.join(timeout)
     return lines[0] if lines else b""
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of this number, as far as it can be told without harm."""
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # somebody else's
+        return True
+    except OSError:
+        return False
+    return True
