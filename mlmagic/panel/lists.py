@@ -1,11 +1,11 @@
-"""The panel's step from the store to its lists: sweeps, checks and endpoints, newest first, each with its state.
+"""What a list of the panel consists of: entries for sweeps, checks and endpoints, newest first, each with its state.
 
 What a list takes is limited: the pictures of the oldest go first, then the oldest themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -72,12 +72,3 @@ def fitted(items: Iterable[Item], limit: int = LIST) -> list[Item]:
         if more <= room:
             kept[place], room = whole, room - more
     return kept
-
-
-def listers() -> Mapping[str, Lister]:
-    """What each list is made by. Loads what draws the pictures, and NumPy with it."""
-    from mlmagic.panel.checks import checks
-    from mlmagic.panel.endpoints import endpoints
-    from mlmagic.panel.sweeps import sweeps
-
-    return {"sweeps": sweeps, "checks": checks, "endpoints": endpoints}

@@ -264,7 +264,7 @@ class Panel:
         return self._look_at - now if feed.serving else None
 
     def _use_lists(self) -> None:
-        from mlmagic.panel.lists import listers
+        from mlmagic.panel.listers import listers
 
         self._fed(lambda feed: feed.use(listers()))
 
