@@ -53,7 +53,10 @@ class Desk:
         self.page.goto(f"{self.lab.url}/lab/tree/{name}.ipynb?token={self.lab.token}{query}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function(IDLE, timeout=60_000)
-        self.problems.clear()  # what JupyterLab itself says while it starts
+        # What JupyterLab itself says while it starts: it may take its splash screen away twice, some 200 ms apart.
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+        self.page.wait_for_timeout(400)
+        self.problems.clear()
         return self
 
     def show(self, section: str = "Lineage") -> Any:
