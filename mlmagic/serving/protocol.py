@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: RefusedError, closing: bytes) -> None:
         request = Request(self, closing, monotonic())
         self.waiting.append(request)
-        if self._parser.get_method() == b"HEAD":  # whose answers have no body
+        if refusal is not _MALFORMED and self._parser.get_method() == b"HEAD":  # whose answers have no body
             request.reply(refusal.status, b"", headers=refusal.headers)
         else:
             request.refuse(refusal.status, str(refusal), refusal.headers)
