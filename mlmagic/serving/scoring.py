@@ -79,6 +79,9 @@ def _halves(batch: Batch) -> tuple[Batch, Batch]:
 Done: TypeAlias = Callable[[list[Outcome]], None]
 
 
+_LAST_BATCH = 5.0  # seconds for the batch that is being scored when the server ends
+
+
 class Worker:
     """A thread that scores, so that the server goes on reading; it is started with its first batch."""
 
@@ -95,8 +98,13 @@ class Worker:
         self._batches.put((batch, done))
 
     def close(self) -> None:
-        """Let the thread end after what it has."""
+        """Let the thread end after what it has, and wait for that.
+
+        A thread that is in the runtime's code while Python ends takes the process down with it (SIGABRT).
+        """
         self._batches.put(None)
+        if self._thread is not None:
+            self._thread.join(_LAST_BATCH)
 
     def _work(self) -> None:
         while (task := self._batches.get()) is not None:
