@@ -38,11 +38,16 @@ class Desk:
     def __init__(self, lab: Any, page: Any) -> None:
         self.lab, self.page = lab, page
         self.problems: list[str] = []
-        page.on("pageerror", lambda error: self.problems.append(f"{error} {error.stack}"))
+        page.on("pageerror", lambda error: self._note(f"{error} {error.stack}"))
         page.on(
             "console",
             lambda line: self.problems.append(f"{line.text} {line.location}") if line.type == "error" else None,
         )
+
+    def _note(self, error: str) -> None:
+        """Keep an error, but for one of JupyterLab's own: it may take its splash screen away twice."""
+        if not ("removeChild" in error and "/static/lab/jlab_core" in error):
+            self.problems.append(error)
 
     def write(self, cells: list[str], name: str = "book", kernel: str = "python3") -> None:
         nbformat.write(book_of(cells, kernel), self.lab.folder / f"{name}.ipynb")
@@ -53,10 +58,7 @@ class Desk:
         self.page.goto(f"{self.lab.url}/lab/tree/{name}.ipynb?token={self.lab.token}{query}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.page.wait_for_function(IDLE, timeout=60_000)
-        # What JupyterLab itself says while it starts: it may take its splash screen away twice, some 200 ms apart.
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
-        self.page.wait_for_timeout(400)
-        self.problems.clear()
+        self.problems.clear()  # what JupyterLab itself says while it starts
         return self
 
     def show(self, section: str = "Lineage") -> Any:
