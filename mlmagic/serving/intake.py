@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from time import time_ns
 
+from mlmagic.bundles.rows import Feeds
 from mlmagic.serving.batching import Queue
 from mlmagic.serving.heads import Head
 from mlmagic.serving.limits import Limits
@@ -27,6 +28,12 @@ class Intake:
         self._prefix = f"{time_ns() // 1_000_000:011x}-"  # ids sort by time
         self._numbers = count()
         self.put = queue.put
+
+    def put_row(self, request: Request, form: Form, feeds: Feeds, head: Head) -> None:
+        """Queue a request about one row that is an array already; raises `RefusedError` as `take` does."""
+        self.take(request, form, 1, head)
+        request.feeds = feeds
+        self.put(request)
 
     def take(
         self, request: Request, form: Form, rows: int, head: Head, request_id: str = "", seconds: float | None = None

@@ -44,9 +44,7 @@ class Predict:
         """
         row = self._quick.of_rows(body)
         if row is not None:
-            self._intake.take(request, self, 1, head)
-            request.feeds = {self._tensor: row}
-            self._intake.put(request)
+            self._intake.put_row(request, self, {self._tensor: row}, head)
             return
         try:
             rows = self._loads(body)["rows"]

@@ -63,9 +63,7 @@ class Infer:
         """
         row = self._quick.of_tensor(body) if head.json_bytes is None else None
         if row is not None:
-            self._intake.take(request, self._all, 1, head)
-            request.feeds = {self._schema.tensor: row}
-            self._intake.put(request)
+            self._intake.put_row(request, self._all, {self._schema.tensor: row}, head)
             return
         text, binary = _split(body, head.json_bytes)
         plain = self._read(text)

@@ -11,24 +11,6 @@ GOOD = {"c 0": 1, "c 1": 2.5, "c 2": -1}
 TOWN = {"size in m": 1.5, "count": 2, "flag": True, "town": "Köln"}
 
 
-@pytest.fixture(scope="module")
-def sums(tmp_path_factory):
-    with running(made.matrix(tmp_path_factory.mktemp("bundles"))) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def towns(tmp_path_factory):
-    with running(made.columns(tmp_path_factory.mktemp("bundles"))) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def doubled(tmp_path_factory):
-    with running(made.tensor(tmp_path_factory.mktemp("bundles"))) as server:
-        yield server
-
-
 def test_each_prediction_is_an_object_where_the_model_gives_more_than_one_thing(sums):
     answer = sums.predict([GOOD, {"c 0": -4, "c 1": 0, "c 2": 1}])
     assert answer.status == 200

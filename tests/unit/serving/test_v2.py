@@ -15,24 +15,6 @@ X = {"name": "X", "shape": [2, 3], "datatype": "FP32", "data": [1, 2.5, -1, -4, 
 SUMS = [-2.5, 2.5, 3.0, -3.0]
 
 
-@pytest.fixture(scope="module")
-def sums(tmp_path_factory):
-    with running(made.matrix(tmp_path_factory.mktemp("bundles"))) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def towns(tmp_path_factory):
-    with running(made.columns(tmp_path_factory.mktemp("bundles"))) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def doubled(tmp_path_factory):
-    with running(made.tensor(tmp_path_factory.mktemp("bundles"))) as server:
-        yield server
-
-
 def column(name, datatype, data, nested=False):
     return {
         "name": name,
